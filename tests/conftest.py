@@ -1,0 +1,26 @@
+"""Fixtures that more than one room of tests needs: one running ComfyUI for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from host.client import ComfyClient
+from host.server import ComfyServer
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """A real ComfyUI with the pack, started at its first use and shared by tests/host and tests/browser.
+
+    Tests give their output files prefixes of their own, and leave the queue empty.
+    """
+    with ComfyServer(Path(tmp_path_factory.mktemp("comfyui"))) as server:
+        yield server
+
+
+@pytest.fixture
+def client(host: ComfyServer) -> ComfyClient:
+    """A client with an id of its own, so that one test never sees another's events."""
+    return host.client()
