@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from host.client import ComfyClient
 from host.server import ComfyServer
 

@@ -151,11 +151,12 @@ class ComfyClient:
     def upload_image(self, path: Path, name: str | None = None) -> str:
         """Put a picture into the input folder and return the name that LoadImage knows it by."""
         boundary = uuid.uuid4().hex
+        disposition = f"--{boundary}\r\nContent-Disposition: form-data"
         head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name or path.name}"\r\n'
+            f'{disposition}; name="image"; filename="{name or path.name}"\r\n'
             "Content-Type: application/octet-stream\r\n\r\n"
         )
-        tail = f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="overwrite"\r\n\r\ntrue\r\n--{boundary}--\r\n'
+        tail = f'\r\n{disposition}; name="overwrite"\r\n\r\ntrue\r\n--{boundary}--\r\n'
         answer = self.request(
             "POST",
             "/upload/image",
@@ -178,8 +179,9 @@ class ComfyClient:
     ) -> RunResult:
         """Queue a prompt, wait for its end and gather outputs, events and previews.
 
-        `on_event` sees every event as it arrives and may call `interrupt`. Raises PromptRejected when validation
-        fails and PromptTimeout, after interrupting the prompt, when it takes longer than `timeout` seconds.
+        `on_event` sees every event as it arrives and may call `interrupt`. Raises PromptRejected when
+        validation fails, and PromptTimeout, after interrupting the prompt, when it takes longer than
+        `timeout` seconds.
         """
         with self.events() as stream:
             started = time.monotonic()

@@ -28,7 +28,7 @@ class Event:
 
 
 def parse_binary(message: bytes) -> Event:
-    """Read a binary frame: a big-endian kind, for previews with metadata a length and JSON, then the picture."""
+    """Read a binary frame: big-endian kind, for previews with metadata a length and JSON, then picture."""
     (kind,) = struct.unpack_from(">I", message)
     if kind == PREVIEW_IMAGE_WITH_METADATA:
         (length,) = struct.unpack_from(">I", message, 4)

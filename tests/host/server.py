@@ -1,4 +1,4 @@
-"""Starts and stops a real ComfyUI, headless, on a free loopback port, with this pack as its one custom node."""
+"""Starts and stops a real ComfyUI, headless, on a free loopback port, with this pack as its custom node."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class HostPaths:
 def locate(environ: Mapping[str, str] = os.environ) -> HostPaths:
     """Find the ComfyUI that COMFYUI_PATH names, or else the one that `make setup` fetched.
 
-    COMFYUI_PYTHON names its interpreter; without it a `venv` or `.venv` inside COMFYUI_PATH is used, and then the
-    environment that `make setup` made. Raises HostError when there is none.
+    COMFYUI_PYTHON names its interpreter; without it a `venv` or `.venv` inside COMFYUI_PATH is used,
+    and then the environment that `make setup` made. Raises HostError when there is none.
     """
     named = environ.get("COMFYUI_PATH")
     comfyui = Path(named).expanduser() if named else REPOSITORY / ".comfyui" / "ComfyUI"
@@ -77,8 +77,8 @@ def free_port() -> int:
 class ComfyServer:
     """One ComfyUI process with folders of its own below `base`.
 
-    Use it as a context manager, or call `start` and `stop`. `base` receives models, input, output, temp and user
-    folders, and the log. The pack is linked into `base/custom_nodes`, so edits are seen without an install.
+    Use it as a context manager, or call `start` and `stop`. `base` receives models, input, output, temp
+    and user folders, and the log. The pack is linked into `base/custom_nodes`, so edits are seen without an install.
     """
 
     def __init__(
@@ -130,8 +130,8 @@ class ComfyServer:
     def start(self, tick: Callable[[float], None] | None = None) -> ComfyServer:
         """Start the process and return once it answers and serves the pack's nodes.
 
-        `tick` is called a few times a second with the seconds waited, for progress bars. Raises HostError with the
-        end of ComfyUI's log when it exits, does not answer in time, or could not import the pack.
+        `tick` is called a few times a second with the seconds waited, for progress bars. Raises HostError
+        with the end of ComfyUI's log when it exits, does not answer in time, or could not import the pack.
         """
         self._prepare_folders()
         with self.log_path.open("wb") as log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from host.client import ComfyClient, PromptRejected
 from host.server import NODE_IDS, ComfyServer, HostError, locate
 
