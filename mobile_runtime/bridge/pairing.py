@@ -99,10 +99,14 @@ class PairingDesk:
         self._drop_expired()
         offer = self._offer
         if offer is None or offer.used:
-            raise ApiError(410, "no_offer", "No pairing offer is open at the desk; press Pair there and try again.")
+            raise ApiError(
+                410, "no_offer", "No pairing offer is open at the desk; press Pair there and try again."
+            )
         if offer.wrong >= MAX_WRONG_PROOFS:
             raise ApiError(
-                429, "locked", f"The pairing offer is locked after {MAX_WRONG_PROOFS} wrong tries; make a new one."
+                429,
+                "locked",
+                f"The pairing offer is locked after {MAX_WRONG_PROOFS} wrong tries; make a new one.",
             )
         # Both comparisons always run, so that timing does not tell which key was nearly right.
         by_secret = hmac.compare_digest(proof, proof_of(offer.secret, self._fingerprint, device))
@@ -137,7 +141,9 @@ class PairingDesk:
             raise ApiError(409, "already_revealed", "This pairing's nonce was already given.")
         if not hmac.compare_digest(commitment_of(nonce), pairing.device.commitment):
             del self._pairings[pairing_id]
-            raise ApiError(403, "wrong_nonce", "The nonce does not fit its commitment; pair again from the start.")
+            raise ApiError(
+                403, "wrong_nonce", "The nonce does not fit its commitment; pair again from the start."
+            )
         pairing.verification_code = verification_code(
             self._fingerprint, nonce, pairing.desk_nonce, pairing.device
         )
@@ -193,7 +199,9 @@ class PairingDesk:
         self._drop_expired()
         pairing = self._pairings.get(pairing_id)
         if pairing is None:
-            raise ApiError(404, "not_found", "This pairing is unknown or has expired; pair again from the start.")
+            raise ApiError(
+                404, "not_found", "This pairing is unknown or has expired; pair again from the start."
+            )
         return pairing
 
     def _drop_expired(self) -> None:

@@ -62,7 +62,9 @@ class BridgeState:
     def add(self, device_id: str, name: str, kind: str, token_sha256: str) -> DeviceRecord:
         """Remember a confirmed device; its token is valid once this returns."""
         if len(self._devices) >= MAX_DEVICES:
-            raise BridgeError(f"{MAX_DEVICES} devices are paired, which is the limit; revoke one and try again.")
+            raise BridgeError(
+                f"{MAX_DEVICES} devices are paired, which is the limit; revoke one and try again."
+            )
         if self.by_token_hash(token_sha256) is not None:
             raise BridgeError("This device's token is in use by another device; pair it again.")
         now = time.time()

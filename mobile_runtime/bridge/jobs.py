@@ -1,0 +1,205 @@
+"""Jobs at the desk: a short queue per device, one job handed out at a time, results accepted once (T6, T17, T18).
+
+`JobBoard` lives on the bridge's event loop and knows nothing about HTTP; a `Job` is also read by the thread that
+waits in `Bridge.push`, through its thread-safe queue of events and its `over` flag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .errors import ApiError, BridgeError
+from .offers import Blob, BundleOffer
+
+log = logging.getLogger(__name__)
+
+MAX_JOBS_PER_DEVICE = 4
+KEEP_FINISHED = 64
+# A device that said nothing for so long is shown as away; it reports at least every 5 s (docs/protocol.md).
+AWAY_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """Progress of a job: `stage` from docs/protocol.md or the desk's own `queued`, `away`; `fraction` 0 to 1."""
+
+    stage: str
+    fraction: float | None
+    message: str
+
+
+@dataclass
+class Job:
+    """One bundle to run on one device, from queue to result."""
+
+    job_id: str
+    device_id: str
+    offer: BundleOffer
+    values: dict[str, Any]
+    state: str = "queued"  # queued -> active -> done | failed | cancelled
+    attempt: int = 0
+    frames: np.ndarray[Any, Any] | None = None
+    video: bytes | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    events: queue.SimpleQueue[JobEvent] = field(default_factory=queue.SimpleQueue)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def open(self) -> bool:
+        """Whether the device may still work on it."""
+        return self.state in ("queued", "active")
+
+
+class JobBoard:
+    """All jobs of all devices, and who was heard of when."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._jobs: dict[str, Job] = {}
+        self._wake: dict[str, asyncio.Event] = {}
+        self._heard: dict[str, float] = {}
+        self._closed = False
+
+    def submit(self, device_id: str, device_name: str, offer: BundleOffer, values: dict[str, Any]) -> Job:
+        """Queue a job and wake the device's poll."""
+        waiting = [job for job in self._jobs.values() if job.device_id == device_id and job.open]
+        if len(waiting) >= MAX_JOBS_PER_DEVICE:
+            raise BridgeError(
+                f"{device_name} has {len(waiting)} jobs in its queue, which is the limit; wait or cancel one."
+            )
+        job = Job(secrets.token_hex(16), device_id, offer, values)
+        self._jobs[job.job_id] = job
+        self._forget_old()
+        self._signal(device_id)
+        return job
+
+    async def next(self, device_id: str, seconds: float) -> Job | None:
+        """The device's oldest open job, handed out anew, or None after `seconds`; a newer poll ends an older one."""
+        self._signal(device_id)
+        wake = self._wake[device_id] = asyncio.Event()
+        job = self._oldest(device_id)
+        try:
+            if job is None and seconds > 0 and not self._closed:
+                try:
+                    await asyncio.wait_for(wake.wait(), seconds)
+                except TimeoutError:
+                    pass
+                if self._wake.get(device_id) is not wake:
+                    return None
+                job = self._oldest(device_id)
+        finally:
+            # Also when the device hangs up, which cancels this: it must not look connected any longer.
+            if self._wake.get(device_id) is wake:
+                del self._wake[device_id]
+        self.heard(device_id)
+        if job is not None:
+            job.state = "active"
+            job.attempt += 1
+            job.frames = job.video = None
+        return job
+
+    def find(self, device_id: str, job_id: str) -> Job:
+        """The device's job, open or over; ApiError 404 for another device's job as for none."""
+        job = self._jobs.get(job_id)
+        if job is None or job.device_id != device_id:
+            raise ApiError(404, "not_found", "This device has no such job.")
+        return job
+
+    def active(self, device_id: str, job_id: str) -> Job:
+        """The device's job if it was handed out and is not over; else ApiError 404 or 410."""
+        job = self.find(device_id, job_id)
+        if job.state != "active":
+            raise ApiError(410, "job_over", "This job is finished, failed, cancelled or not handed out.")
+        return job
+
+    def offer(self, device_id: str, bundle_id: str) -> BundleOffer:
+        """A bundle of one of the device's open jobs; else ApiError 404."""
+        for job in self._jobs.values():
+            if job.device_id == device_id and job.open and job.offer.bundle_id == bundle_id:
+                return job.offer
+        raise ApiError(404, "not_found", "No such bundle is offered to this device.")
+
+    def blob(self, device_id: str, sha256: str) -> Blob:
+        """A file of a bundle of one of the device's open jobs; else ApiError 404."""
+        for job in self._jobs.values():
+            if job.device_id == device_id and job.open and sha256 in job.offer.blobs:
+                return job.offer.blobs[sha256]
+        raise ApiError(404, "not_found", "No such file is offered to this device.")
+
+    def finish(self, job: Job, report: dict[str, Any]) -> None:
+        """Accept the result; both parts must have come."""
+        missing = [name for name, part in (("frames", job.frames), ("video", job.video)) if part is None]
+        if missing:
+            raise ApiError(409, "incomplete", f"The job's {' and '.join(missing)} did not come yet.")
+        job.report = report
+        self._end(job, "done")
+
+    def fail(self, job: Job, message: str) -> None:
+        """End the job with one sentence for the desk's user."""
+        job.error = message
+        self._end(job, "failed")
+
+    def cancel(self, job: Job) -> None:
+        """Withdraw the job; the device learns it from the answer to its next event."""
+        if job.open:
+            self._end(job, "cancelled")
+
+    def drop_device(self, device_id: str, reason: str) -> None:
+        """Fail the device's jobs and end its poll."""
+        for job in list(self._jobs.values()):
+            if job.device_id == device_id:
+                if job.open:
+                    self.fail(job, reason)
+                del self._jobs[job.job_id]
+        self._heard.pop(device_id, None)
+        self._signal(device_id)
+
+    def close(self, reason: str) -> None:
+        """Fail every open job and end every poll; the board takes no further poll."""
+        self._closed = True
+        for job in list(self._jobs.values()):
+            if job.open:
+                self.fail(job, reason)
+        for device_id in list(self._wake):
+            self._signal(device_id)
+
+    def heard(self, device_id: str) -> None:
+        """Note that the device spoke just now."""
+        self._heard[device_id] = self._clock()
+
+    def silence(self, device_id: str) -> float:
+        """Seconds since the device spoke; 0 while it waits for work, infinite if it never did."""
+        if device_id in self._wake:
+            return 0.0
+        heard = self._heard.get(device_id)
+        return float("inf") if heard is None else self._clock() - heard
+
+    def _oldest(self, device_id: str) -> Job | None:
+        return next((job for job in self._jobs.values() if job.device_id == device_id and job.open), None)
+
+    def _signal(self, device_id: str) -> None:
+        wake = self._wake.get(device_id)
+        if wake is not None:
+            wake.set()
+
+    def _end(self, job: Job, state: str) -> None:
+        job.state = state
+        if state != "done":
+            job.frames = job.video = None
+        job.over.set()
+
+    def _forget_old(self) -> None:
+        finished = [key for key, job in self._jobs.items() if not job.open]
+        for key in finished[: max(0, len(finished) - KEEP_FINISHED)]:
+            del self._jobs[key]

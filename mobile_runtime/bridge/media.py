@@ -1,0 +1,62 @@
+"""Checks of what a device sends back, before anything keeps it (T18). No decoding happens here."""
+
+from __future__ import annotations
+
+import struct
+
+from .errors import ApiError
+
+MAX_FRAMES = 4096
+MAX_SIDE = 8192
+# ISO/IEC 14496-12 top-level boxes that muxers write; anything else is a tail that another parser might run.
+TOP_LEVEL_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"meta"})
+
+
+def frame_shape(frames: str, height: str, width: str, length: int) -> tuple[int, int, int]:
+    """The shape (T, H, W) that a query names, if `length` bytes of RGB24 fit it exactly; else ApiError 400."""
+    if not all(text.isascii() and text.isdigit() and len(text) <= 5 for text in (frames, height, width)):
+        raise ApiError(400, "bad_request", "Frames, height and width must be whole numbers.")
+    shape = int(frames), int(height), int(width)
+    if not (1 <= shape[0] <= MAX_FRAMES and 1 <= shape[1] <= MAX_SIDE and 1 <= shape[2] <= MAX_SIDE):
+        raise ApiError(
+            400, "bad_request", f"A result has 1 to {MAX_FRAMES} frames with sides of 1 to {MAX_SIDE} pixels."
+        )
+    expected = shape[0] * shape[1] * shape[2] * 3
+    if expected != length:
+        raise ApiError(
+            400,
+            "bad_request",
+            f"{shape[0]} frames of {shape[2]}x{shape[1]} in RGB24 are {expected} bytes, but {length} came.",
+        )
+    return shape
+
+
+def check_mp4(data: bytes | bytearray) -> None:
+    """Walk the top-level boxes of an MP4 to its last byte; ApiError 400 names the first thing that is wrong."""
+    position = 0
+    seen: list[bytes] = []
+    while position < len(data):
+        if len(data) - position < 8:
+            raise _bad(f"{len(data) - position} stray bytes at the end")
+        size, kind = struct.unpack_from(">I4s", data, position)
+        header = 8
+        if size == 1:
+            if len(data) - position < 16:
+                raise _bad("a box header is cut off")
+            (size,) = struct.unpack_from(">Q", data, position + 8)
+            header = 16
+        # A size of 0 ("to the end of the file") would swallow any tail, so it is refused.
+        if size < header or size > len(data) - position:
+            raise _bad("a box's size is wrong")
+        if kind not in TOP_LEVEL_BOXES:
+            raise _bad("it holds an unknown box")
+        if (kind == b"ftyp") != (position == 0):
+            raise _bad("it does not start with one ftyp box")
+        seen.append(kind)
+        position += size
+    if seen.count(b"moov") != 1 or b"mdat" not in seen:
+        raise _bad("it needs one moov box and an mdat box")
+
+
+def _bad(why: str) -> ApiError:
+    return ApiError(400, "bad_request", f"The video is not a plain MP4 file: {why}.")

@@ -1,0 +1,57 @@
+"""The one table of the bridge's routes (docs/protocol.md section 2), each public or paired.
+
+Nothing else registers a handler; tests walk this table, the document and the running server against each other.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from . import api_blobs, api_jobs, api_pairing
+from .core import BridgeCore
+from .guards import CORE, KIB, Access, Route, add_headers, guarded, shield
+
+JSON = "application/json"
+BYTES = "application/octet-stream"
+MIB = KIB * KIB
+PUBLIC, PAIRED = Access.PUBLIC, Access.PAIRED
+
+# Regular expressions of the path's variables: hex of an exact length, so nothing else reaches a handler (T7).
+PATTERNS = {
+    "pairing_id": "[0-9a-f]{32}",
+    "job_id": "[0-9a-f]{32}",
+    "bundle_id": "[0-9a-f]{64}",
+    "sha256": "[0-9a-f]{64}",
+}
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/v1/about", PUBLIC, api_pairing.about),
+    Route("GET", "/v1/ca", PUBLIC, api_pairing.certificate),
+    Route("POST", "/v1/pairings", PUBLIC, api_pairing.introduce, JSON, 4 * KIB),
+    Route("POST", "/v1/pairings/{pairing_id}/reveal", PUBLIC, api_pairing.reveal, JSON, 4 * KIB),
+    Route("GET", "/v1/pairings/{pairing_id}", PUBLIC, api_pairing.pairing_state),
+    Route("GET", "/v1/device", PAIRED, api_pairing.own_entry),
+    Route("DELETE", "/v1/device", PAIRED, api_pairing.unpair),
+    Route("GET", "/v1/jobs/next", PAIRED, api_jobs.next_job),
+    Route("GET", "/v1/bundles/{bundle_id}/manifest", PAIRED, api_blobs.manifest),
+    Route("GET", "/v1/blobs/{sha256}", PAIRED, api_blobs.blob),
+    Route("POST", "/v1/jobs/{job_id}/events", PAIRED, api_jobs.report_event, JSON, 8 * KIB),
+    Route("PUT", "/v1/jobs/{job_id}/result/frames", PAIRED, api_jobs.receive_frames, BYTES, 512 * MIB),
+    Route("PUT", "/v1/jobs/{job_id}/result/video", PAIRED, api_jobs.receive_video, "video/mp4", 256 * MIB),
+    Route("POST", "/v1/jobs/{job_id}/done", PAIRED, api_jobs.finish_job, JSON, 64 * KIB),
+    Route("POST", "/v1/jobs/{job_id}/failed", PAIRED, api_jobs.fail_job, JSON, 8 * KIB),
+)
+
+
+def make_app(core: BridgeCore) -> web.Application:
+    """The bridge's application: the table's routes behind the shield."""
+    app = web.Application(middlewares=[shield])
+    app[CORE] = core
+    app.on_response_prepare.append(add_headers)
+    for route in ROUTES:
+        path = route.path
+        for name, pattern in PATTERNS.items():
+            path = path.replace(f"{{{name}}}", f"{{{name}:{pattern}}}")
+        # add_get would also answer HEAD, which the protocol does not have.
+        app.router.add_route(route.method, path, guarded(route))
+    return app
