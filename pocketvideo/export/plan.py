@@ -1,0 +1,91 @@
+"""A plan: what the device computes, as plain data in single-assignment form. Knows nothing of nodes or of torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+Value = Any  # a JSON literal, {"input": name} or {"op": id}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the compiler must know of a model: latent layout and the values it was made for.
+
+    `spatial` and `temporal` are the VAE's compression: T frames of H by W pixels are a latent of
+    [1, channels, (T - 1) // temporal + 1, H // spatial, W // spatial].
+    """
+
+    channels: int
+    spatial: int
+    temporal: int
+    shift: float
+    motion: float
+
+    def latent_shape(self, width: int, height: int, frames: int) -> list[int]:
+        """The latent's shape [1, C, F, H, W] for a clip of that many pixels and frames."""
+        return [
+            1,
+            self.channels,
+            (frames - 1) // self.temporal + 1,
+            height // self.spatial,
+            width // self.spatial,
+        ]
+
+
+class Lookups(Protocol):
+    """What the desk knows and a workflow only names."""
+
+    def model(self, name: str) -> Geometry:
+        """The geometry of the model with this file name; raises `WorkflowError` where there is none."""
+
+    def image(self, name: str) -> Path:
+        """The file of the input image with this name; raises `WorkflowError` where there is none."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled workflow.
+
+    `inputs` are what the device lets its user edit, `ops` the operations in order, `photos` the images that the
+    inputs refer to by their path in the bundle, `workflow` the part of the prompt that was compiled.
+    """
+
+    model_name: str
+    inputs: Mapping[str, dict[str, Any]]
+    ops: tuple[dict[str, Any], ...]
+    photos: Mapping[str, Path] = field(default_factory=dict)
+    workflow: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The names of the components that the ops use, in order of first use."""
+        return tuple(dict.fromkeys(op["component"] for op in self.ops if "component" in op))
+
+
+class PlanBuilder:
+    """Collects inputs and ops. Adding what is already there gives the old reference back, so nothing runs twice."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, dict[str, Any]] = {}
+        self.ops: list[dict[str, Any]] = []
+        self.photos: dict[str, Path] = {}
+
+    def input(self, name: str, **description: Any) -> Value:
+        """Declare an editable input, or reuse the one of the same name, which must be described alike."""
+        if self.inputs.setdefault(name, description) != description:
+            raise ValueError(f"the input {name} is described twice, differently")
+        return {"input": name}
+
+    def op(self, name: str, op: str, **arguments: Any) -> Value:
+        """Append an op under this id, or reuse an op that does exactly the same."""
+        wanted = {"op": op, **arguments}
+        for known in self.ops:
+            if {key: value for key, value in known.items() if key != "id"} == wanted:
+                return {"op": known["id"]}
+        taken = {known["id"] for known in self.ops}
+        unique, number = name, 2
+        while unique in taken:
+            unique, number = f"{name}_{number}", number + 1
+        self.ops.append({"id": unique, **wanted})
+        return {"op": unique}
