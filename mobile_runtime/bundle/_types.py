@@ -1,0 +1,255 @@
+"""Generated from manifest.schema.json by generate.py: edit the schema, then run the command."""
+
+# fmt: off
+# ruff: noqa
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict, Union
+
+
+class InputRef(TypedDict):
+    """The value of an input that the user may edit."""
+
+    input: Name
+
+
+class OpRef(TypedDict):
+    """The result of an earlier op of the plan."""
+
+    op: Name
+
+
+class TextInput(TypedDict):
+    """A text, for example a prompt."""
+
+    type: Literal["text"]
+    label: str
+    default: str
+    max_length: int
+
+
+class SeedInput(TypedDict):
+    """A seed of the initial noise."""
+
+    type: Literal["seed"]
+    label: NotRequired[str]
+    default: Seed
+
+
+class IntegerInput(TypedDict):
+    """A whole number with bounds."""
+
+    type: Literal["integer"]
+    label: str
+    default: int
+    minimum: int
+    maximum: int
+
+
+class NumberInput(TypedDict):
+    """A number with bounds."""
+
+    type: Literal["number"]
+    label: str
+    default: float
+    minimum: float
+    maximum: float
+
+
+class ImageInput(TypedDict):
+    """A photo; the default is a file of the bundle. Width and height are what the plan resizes it to, in
+    pixels."""
+
+    type: Literal["image"]
+    label: str
+    width: int
+    height: int
+    default: Path
+
+
+class Schedule(TypedDict):
+    """ComfyUI's sigma schedule by name, for a rectified flow with this shift; denoise < 1 runs only its
+    end."""
+
+    name: Literal["simple", "normal", "sgm_uniform", "beta", "linear_quadratic", "kl_optimal", "karras", "exponential", "ddim_uniform"]
+    steps: StepsValue
+    shift: float
+    denoise: float
+    multiplier: float
+
+
+class EncodeText(TypedDict):
+    """Prompt to text features."""
+
+    id: Name
+    op: Literal["encode_text"]
+    component: Name
+    text: TextValue
+
+
+class EncodeImage(TypedDict):
+    """Photo to the latent of one frame: centre crop and bilinear resize to width x height pixels, then the
+    VAE encoder."""
+
+    id: Name
+    op: Literal["encode_image"]
+    component: Name
+    image: ImageValue
+    width: int
+    height: int
+
+
+class Noise(TypedDict):
+    """Standard normal noise of torch's CPU generator; shape is [B, C, F, H, W]."""
+
+    id: Name
+    op: Literal["noise"]
+    seed: SeedValue
+    shape: list[int]
+
+
+class Denoise(TypedDict):
+    """The sampling loop; first_frame keeps frame 0 of the latent as given."""
+
+    id: Name
+    op: Literal["denoise"]
+    component: Name
+    noise: OpRef
+    positive: OpRef
+    negative: OptionalOpRef
+    guidance: NumberValue
+    first_frame: OptionalOpRef
+    motion: NumberValue
+    sampler: Literal["euler"]
+    schedule: Schedule
+
+
+class Decode(TypedDict):
+    """Latent to frames."""
+
+    id: Name
+    op: Literal["decode"]
+    component: Name
+    latent: OpRef
+
+
+class WriteVideo(TypedDict):
+    """Frames to an MP4 file."""
+
+    id: Name
+    op: Literal["write_video"]
+    frames: OpRef
+    fps: float
+
+
+class Stage(TypedDict):
+    """One graph run with one file of weights."""
+
+    graph: Name
+    weights: Path
+
+
+class LatentRgb(TypedDict):
+    """A linear map from latent channels to red, green, blue in [-1, 1], for small previews."""
+
+    factors: list[list[float]]
+    bias: list[float]
+
+
+class Component(TypedDict):
+    """A network: graphs, and the stages that run them in order with their weights."""
+
+    kind: Literal["text_encoder", "denoiser", "vae_encoder", "vae_decoder"]
+    tokenizer: NotRequired[Path]
+    max_tokens: NotRequired[int]
+    pad_id: NotRequired[int]
+    latent_rgb: NotRequired[LatentRgb]
+    graphs: dict[str, Path]
+    stages: list[Stage]
+    inputs: list[TensorName]
+    outputs: list[TensorName]
+
+
+class File(TypedDict):
+    """A file of the bundle."""
+
+    path: Path
+    sha256: Sha256
+    bytes: int
+
+
+class Memory(TypedDict):
+    """What a run needs, in bytes."""
+
+    weights: int
+    largest_stage: int
+    activations_estimate: int
+
+
+class Tolerance(TypedDict):
+    """The least PSNR in dB that a component's outputs must reach against the recorded ones."""
+
+    min_psnr: float
+
+
+class SelfTest(TypedDict):
+    """Seeded inputs and expected outputs, tensors <component>.in.<name> and <component>.out.<name>."""
+
+    file: Path
+    components: dict[str, Tolerance]
+
+
+class Manifest(TypedDict):
+    """A PocketVideo bundle: a compiled video workflow that runs on a device, with a digest of every file."""
+
+    format: Literal["pocketvideo-bundle"]
+    version: Literal[1]
+    name: str
+    created_by: str
+    license: str
+    inputs: dict[str, Input]
+    plan: list[Op]
+    components: dict[str, Component]
+    files: list[File]
+    memory: Memory
+    self_test: SelfTest
+    workflow: Path
+
+
+Path = str
+
+
+Name = str
+
+
+TensorName = str
+
+
+Sha256 = str
+
+
+Seed = str
+
+
+TextValue = Union[str, "InputRef"]
+
+
+SeedValue = Union["Seed", "InputRef"]
+
+
+StepsValue = Union[int, "InputRef"]
+
+
+NumberValue = Union[float, "InputRef"]
+
+
+ImageValue = Union["Path", "InputRef"]
+
+
+OptionalOpRef = Union[None, "OpRef"]
+
+
+Input = Union["TextInput", "SeedInput", "IntegerInput", "NumberInput", "ImageInput"]
+
+
+Op = Union["EncodeText", "EncodeImage", "Noise", "Denoise", "Decode", "WriteVideo"]

@@ -1,0 +1,110 @@
+"""Reads safetensors files as numpy views over a memory map, so weights cost page cache and not memory.
+
+Format: 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets}}, then the
+tensors. The header comes from a stranger: its length, its shapes and its offsets are checked before any
+byte is viewed.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import strict_json
+from .errors import BundleError, WeightsError
+
+MAX_TENSORS = 100_000
+MAX_RANK = 8
+_DTYPES = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+
+
+def open_tensors(path: Path) -> Mapping[str, np.ndarray]:
+    """Map a safetensors file and return its tensors as read-only views that keep the map alive.
+
+    Raises WeightsError naming the file and what is wrong with it.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if size < 8:
+                raise _refuse(path, "is shorter than its own header length")
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise WeightsError(
+            f"{path.name} cannot be opened ({error.strerror}); fetch the bundle again."
+        ) from None
+    start, header = _header(path, data, size)
+    header.pop("__metadata__", None)
+    if len(header) > MAX_TENSORS:
+        raise _refuse(path, f"lists {len(header)} tensors and the limit is {MAX_TENSORS}")
+    ends = [0]
+    tensors: dict[str, np.ndarray] = {}
+    for name, entry in sorted(header.items(), key=lambda item: _begin(path, item[0], item[1])):
+        dtype, shape, begin, end = _entry(path, name, entry)
+        if begin != ends[-1]:
+            raise _refuse(path, f"has a gap or an overlap before the tensor {name[:80]!r}")
+        if end > size - start:
+            raise _refuse(path, f"ends before the tensor {name[:80]!r} does")
+        if (start + begin) % dtype.itemsize:
+            raise _refuse(path, f"does not align the tensor {name[:80]!r}")
+        count = (end - begin) // dtype.itemsize
+        tensors[name] = np.frombuffer(data, dtype, count, start + begin).reshape(shape)
+        ends.append(end)
+    if ends[-1] != size - start:
+        raise _refuse(path, "has bytes that no tensor uses")
+    return tensors
+
+
+def _header(path: Path, data: mmap.mmap, size: int) -> tuple[int, dict[str, Any]]:
+    length = int.from_bytes(data[:8], "little")
+    if length > min(size - 8, strict_json.MAX_BYTES):
+        raise _refuse(path, f"states a header of {length} bytes")
+    try:
+        header = strict_json.loads(data[8 : 8 + length].rstrip(b" "), f"The header of {path.name}")
+    except BundleError as error:
+        raise WeightsError(str(error)) from None
+    if not isinstance(header, dict):
+        raise _refuse(path, "has a header that is not an object")
+    return 8 + length, header
+
+
+def _begin(path: Path, name: str, entry: Any) -> tuple[int, int]:
+    return _entry(path, name, entry)[2:]
+
+
+def _entry(path: Path, name: str, entry: Any) -> tuple[np.dtype, list[int], int, int]:
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise _refuse(path, f"describes the tensor {name[:80]!r} wrongly")
+    dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+    if dtype is None:
+        raise _refuse(path, f"has the tensor {name[:80]!r} in a type that a device does not know")
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not (_naturals(shape) and _naturals(offsets) and len(offsets) == 2 and len(shape) <= MAX_RANK):
+        raise _refuse(path, f"has a wrong shape or offset at the tensor {name[:80]!r}")
+    begin, end = offsets
+    if end - begin != math.prod(shape) * dtype.itemsize:
+        raise _refuse(path, f"gives the tensor {name[:80]!r} a size that is not its shape's")
+    return dtype, shape, begin, end
+
+
+def _naturals(value: Any) -> bool:
+    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+
+
+def _refuse(path: Path, reason: str) -> WeightsError:
+    return WeightsError(f"{path.name} {reason}; export or fetch the bundle again.")
