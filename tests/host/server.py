@@ -78,7 +78,8 @@ class ComfyServer:
     """One ComfyUI process with folders of its own below `base`.
 
     Use it as a context manager, or call `start` and `stop`. `base` receives models, input, output, temp
-    and user folders, and the log. The pack is linked into `base/custom_nodes`, so edits are seen without an install.
+    and user folders, and the log. The pack is linked into `base/custom_nodes`, so edits are seen without an
+    install.
     """
 
     def __init__(

@@ -1,0 +1,56 @@
+# One command per habit; continuous integration runs the same ones. `make help` lists them.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv/bin
+# numpy, torch and onnxruntime would each start a thread per core and fight over two.
+export OMP_NUM_THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots bench-model clean
+
+help:  ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: name one, as in 'make PYTHON=python3.12 $(MAKECMDGOALS)'."; exit 1; }
+
+setup: python  ## Make .venv, .comfyui (the real ComfyUI) and .device; a second run returns at once
+	@$(PYTHON) tools/environments.py dev host device
+
+demo: setup  ## Run the quickstart in ComfyUI and on a paired device, and compare the two videos
+	@$(VENV)/python tools/demo.py
+
+test: setup  ## Run all tests: unit, in the real ComfyUI, and in a browser
+	@$(VENV)/python -m pytest tests/unit tests/host tests/browser
+
+test-unit: python  ## Run the tests that need neither ComfyUI nor a browser
+	@$(PYTHON) tools/environments.py dev device
+	@$(VENV)/python -m pytest tests/unit
+
+test-host: setup  ## Run the tests in the real ComfyUI
+	@$(VENV)/python -m pytest tests/host
+
+test-browser: setup  ## Run the tests that drive ComfyUI's own frontend in Chromium
+	@$(VENV)/python -m pytest tests/browser
+
+lint: python  ## Check style, formatting, types and the one-way imports
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/python tools/typecheck.py
+	@$(VENV)/lint-imports
+
+format: python  ## Put the code into the one format
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+
+screenshots: setup  ## Take the pictures in docs/images anew, from the real editor
+	@POCKETVIDEO_SCREENSHOTS=docs/images $(VENV)/python -m pytest tests/browser
+
+bench-model: python  ## Measure the demo model on held-out prompts
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_model.py
+
+clean:  ## Remove the environments and everything that commands made
+	rm -rf .venv .comfyui .device .cache build dist demo-output *.egg-info
