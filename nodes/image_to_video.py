@@ -33,7 +33,7 @@ class PocketVideoImageToVideo(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="The VAE of Load Pocket Video Model."),
                 io.Image.Input(
                     "image",
-                    tooltip="The first frame. It is cut to the middle and resized to width and height.",
+                    tooltip="The first frame, cut to the middle and resized to width and height.",
                 ),
                 *_between(size_inputs(), _motion_input()),
             ],

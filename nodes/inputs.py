@@ -22,7 +22,7 @@ def size_inputs() -> list[io.Input]:
             min=1,
             max=MAX_FRAMES,
             step=4,
-            tooltip="Number of frames: a multiple of 4, plus 1. The model that comes with the pack learned 17.",
+            tooltip="Number of frames, a multiple of 4 plus 1. The pack's own model learned 17.",
         ),
         io.Int.Input(
             "batch_size",

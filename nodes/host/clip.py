@@ -38,7 +38,7 @@ class HostTokenizer:
         tokens = ids[0][mask[0] == 1].tolist()
         if len(tokens) == self.max_tokens:
             logger.warning(
-                "The prompt fills all %d tokens of this model: what does not fit is left out.",
+                "The prompt fills the %d tokens of this model: what does not fit is left out.",
                 self.max_tokens,
             )
         if return_word_ids:

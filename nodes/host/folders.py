@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import folder_paths
+
+from .names import PathError, checked_relative, inside
 
 FOLDER = "pocketvideo"
 EXTENSION = ".safetensors"
 PACK_MODELS = Path(__file__).resolve().parents[2] / "models" / FOLDER
 
 
-class PathError(ValueError):
-    """A name that leads out of its folder, or to nothing."""
-
-
 def register_model_folder() -> None:
-    """Tell ComfyUI about `models/pocketvideo`: the user's own first, then the one that comes with the pack."""
+    """Tell ComfyUI about `models/pocketvideo`: the user's own first, then the pack's."""
     folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
     folder_paths.add_model_folder_path(FOLDER, str(PACK_MODELS))
     paths, _ = folder_paths.folder_names_and_paths[FOLDER]
@@ -33,7 +31,7 @@ def model_path(name: str) -> Path:
     relative = checked_relative(name)
     for folder in folder_paths.get_folder_paths(FOLDER):
         path = Path(folder) / relative
-        if path.is_file() and _inside(path, Path(folder)):
+        if path.is_file() and inside(path, Path(folder)):
             return path
     raise PathError(
         f"There is no model file '{name}' in models/{FOLDER}: put it there, or choose one from the list."
@@ -45,7 +43,7 @@ def input_image_path(name: str) -> Path:
     relative = checked_relative(name)
     folder = Path(folder_paths.get_input_directory())
     path = folder / relative
-    if not path.is_file() or not _inside(path, folder):
+    if not path.is_file() or not inside(path, folder):
         raise PathError(
             f"There is no image '{name}' in ComfyUI's input folder: upload it in the Load Image node."
         )
@@ -55,20 +53,3 @@ def input_image_path(name: str) -> Path:
 def download_folder() -> Path:
     """Where a download on request goes: the first of the model folders."""
     return Path(folder_paths.get_folder_paths(FOLDER)[0])
-
-
-def checked_relative(name: str) -> Path:
-    """A name as a relative path of plain parts. Raises PathError for anything that could lead elsewhere."""
-    text = name.replace("\\", "/")
-    parts = text.split("/")
-    plain = all(part not in ("", ".", "..") and not part.endswith((" ", ".")) for part in parts)
-    printable = bool(name) and name.isprintable() and len(name) <= 1024
-    rooted = PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive or ":" in text
-    if not plain or not printable or rooted:
-        raise PathError(f"{name!r:.200} is not the name of a file in this folder: choose one from the list.")
-    return Path(*parts)
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    # The folder itself may be a link (people keep models on another disk); what lies in it may not lead out.
-    return path.resolve().is_relative_to(folder.resolve())

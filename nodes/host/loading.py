@@ -45,7 +45,7 @@ def load_for_host(path: Path) -> LoadedModel:
             config["text_encoder"],
             tokenizer,
             int(config.get("max_tokens", MAX_TOKENS)),
-            tokenizer.token_to_id(PAD),
+            tokenizer.token_to_id(PAD) or 0,
             _part(state, part),
         )
         part = "denoiser"

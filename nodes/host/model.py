@@ -8,7 +8,7 @@ the network sees t = sigma, hence multiplier 1.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import comfy.conds
 import comfy.latent_formats
@@ -123,10 +123,10 @@ class PocketLatentFormat(comfy.latent_formats.LatentFormat):
 class PocketModelConfig(comfy.supported_models_base.BASE):
     """What ComfyUI's `BaseModel` asks a model's configuration for."""
 
-    unet_config: dict[str, Any] = {"image_model": "pocketvideo"}
-    unet_extra_config: dict[str, Any] = {}
+    unet_config: ClassVar[dict[str, Any]] = {"image_model": "pocketvideo"}
+    unet_extra_config: ClassVar[dict[str, Any]] = {}
     # float32, so that a desk's video and a device's agree; --fp16-unet and --bf16-unet override it.
-    supported_inference_dtypes = [torch.float32]
+    supported_inference_dtypes: ClassVar[list[torch.dtype]] = [torch.float32]
 
     def __init__(self, denoiser: dict[str, Any], shift: float, latent_format: PocketLatentFormat):
         self.latent_format = lambda: latent_format  # the base class calls it
@@ -172,7 +172,7 @@ class PocketVideoModel(comfy.model_base.BaseModel):
         return latent_image
 
     def memory_required(self, input_shape: list[int], cond_shapes: dict[str, Any] | None = None) -> float:
-        """Bytes of the widest moment of a forward pass: the gated convolution beside queries, keys and values."""
+        """Bytes of the widest moment of a forward pass: gated convolution, queries, keys and values."""
         config = self.diffusion_model.config
         tokens = input_shape[0] * math.prod(input_shape[2:])
         numbers = tokens * (8 * config.mlp_hidden + 16 * config.width)
