@@ -70,7 +70,7 @@ class BridgeCore:
         self.board = JobBoard()
         self.traffic = Traffic()
         self.stopping = False
-        self._live: dict[str, set[web.Request]] = {}
+        self._live: dict[int, tuple[DeviceRecord, web.Request]] = {}
 
     def authenticate(self, request: web.Request) -> DeviceRecord:
         """The confirmed device whose bearer token the request carries; else ApiError 401."""
@@ -89,15 +89,16 @@ class BridgeCore:
             raise unauthorized()
 
     def enter(self, device: DeviceRecord, request: web.Request) -> None:
-        """Note a request of a device, so that revoking can cut it."""
-        self._live.setdefault(device.device_id, set()).add(request)
+        """Note a request of a device, so that handlers know the device and revoking can cut the request."""
+        self._live[id(request)] = (device, request)
 
-    def leave(self, device: DeviceRecord, request: web.Request) -> None:
+    def leave(self, request: web.Request) -> None:
         """The request is over."""
-        requests = self._live.get(device.device_id, set())
-        requests.discard(request)
-        if not requests:
-            self._live.pop(device.device_id, None)
+        self._live.pop(id(request), None)
+
+    def device_of(self, request: web.Request) -> DeviceRecord:
+        """The device of a request to a paired route."""
+        return self._live[id(request)][0]
 
     def revoke(self, device_id: str) -> DeviceRecord | None:
         """Forget a device: its polls answer 401, its transfers are cut, its jobs fail (T6)."""
@@ -105,12 +106,11 @@ class BridgeCore:
         if record is None:
             return None
         self.board.drop_device(device_id, f"{record.name} was revoked at the desk; pair it again to use it.")
-        for request in list(self._live.get(device_id, ())):
+        for device, request in list(self._live.values()):
             # A poll answers by itself in a moment; everything that moves bytes ends here.
-            if not request.path.endswith("/jobs/next") and request.method != "DELETE":
-                transport = request.transport
-                if transport is not None:
-                    transport.abort()
+            moves_bytes = not request.path.endswith("/jobs/next") and request.method != "DELETE"
+            if device is record and moves_bytes and request.transport is not None:
+                request.transport.abort()
         return record
 
 

@@ -23,7 +23,6 @@ from .state import DeviceRecord
 log = logging.getLogger(__name__)
 
 CORE: web.AppKey[BridgeCore] = web.AppKey("core", BridgeCore)
-DEVICE = "pocketvideo_device"
 MAX_JSON_DEPTH = 16
 KIB = 1024
 
@@ -87,12 +86,11 @@ def guarded(route: Route) -> Handler:
             return await route.handler(request)
         device = core.authenticate(request)
         _check_body(request, route)
-        request[DEVICE] = device
         core.enter(device, request)
         try:
             return await route.handler(request)
         finally:
-            core.leave(device, request)
+            core.leave(request)
 
     return handle
 
@@ -105,8 +103,7 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
 
 def device_of(request: web.Request) -> DeviceRecord:
     """The authenticated device of a paired route."""
-    device: DeviceRecord = request[DEVICE]
-    return device
+    return request.app[CORE].device_of(request)
 
 
 def error_response(error: ApiError, request: web.Request) -> web.Response:

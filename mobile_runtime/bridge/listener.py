@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+CALL_SECONDS = 30.0
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket on one interface; BridgeError for a wildcard address or a port in use."""
@@ -75,8 +77,9 @@ class Listener:
             raise BridgeError(f"The bridge did not start: {self._failure}.") from self._failure
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` on the bridge's loop and return its result."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Run `work`, which is short, on the bridge's loop and return its result."""
+        # The time limit matters only when the loop ends between the check and the call.
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_SECONDS)
 
     def stop(self) -> None:
         """End polls, jobs and connections, close the socket, and wait for the thread."""

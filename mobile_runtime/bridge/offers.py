@@ -1,30 +1,19 @@
-"""What of a bundle's folder the bridge serves: the manifest's bytes and an index from hash to file (T7, T12).
+"""What of a bundle the bridge serves: the manifest's bytes and an index from hash to file (T7, T12).
 
-A path never comes from a request: the index is built once from the manifest, every file is resolved inside the
-bundle's folder, and links are refused.
+A path never comes from a request: the index is built once from the manifest of an opened bundle, which keeps its
+files inside its folder, and links are refused.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO
 
+from ..bundle import Bundle, BundleError
 from .errors import ApiError, BridgeError
-
-
-class BundleLike(Protocol):
-    """The part of `mobile_runtime.bundle.Bundle` that the bridge needs."""
-
-    @property
-    def directory(self) -> Path: ...
-
-    @property
-    def id(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -37,10 +26,9 @@ class Blob:
 
     def open(self) -> BinaryIO:
         """Open for reading, if it is still the plain file that was offered; else ApiError 404."""
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            descriptor = os.open(
-                self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            )
+            descriptor = os.open(self.path, flags)
         except OSError as error:
             raise _gone(self.path.name) from error
         file = os.fdopen(descriptor, "rb")
@@ -60,38 +48,24 @@ class BundleOffer:
     manifest: bytes
     blobs: dict[str, Blob]
 
+    @classmethod
+    def of(cls, bundle: Bundle) -> BundleOffer:
+        """Index an opened bundle; BridgeError names a file that is not what it was."""
+        try:
+            bundle.check_sizes()
+            blobs = {
+                entry["sha256"]: Blob(entry["sha256"], entry["bytes"], bundle.path(name))
+                for name, entry in bundle.files.items()
+            }
+        except (BundleError, OSError) as error:
+            raise BridgeError(f"The bundle cannot be sent: {error}") from error
+        return cls(bundle.id, bundle.manifest["name"], bundle.data, blobs)
+
     @property
     def total_bytes(self) -> int:
-        """Bytes a device without anything must fetch, the manifest included."""
-        return len(self.manifest) + sum(blob.size for blob in self.blobs.values())
-
-    @classmethod
-    def of(cls, bundle: BundleLike) -> BundleOffer:
-        """Index a bundle that `Bundle.open` accepted; BridgeError names a file that is not what it was."""
-        root = Path(bundle.directory)
-        try:
-            manifest = (root / "manifest.json").read_bytes()
-            document = json.loads(manifest)
-            bundle_id = hashlib.sha256(manifest).hexdigest()
-            if bundle_id != bundle.id:
-                raise ValueError("its manifest changed since it was opened")
-            blobs = dict(_blob(root, entry) for entry in document["files"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BridgeError(f"The bundle in {root} cannot be sent: {error}; export it again.") from error
-        return cls(bundle_id, str(document["name"]), manifest, blobs)
-
-
-def _blob(root: Path, entry: dict[str, Any]) -> tuple[str, Blob]:
-    path = root / str(entry["path"])
-    if not path.resolve().is_relative_to(root.resolve()) or path.is_symlink():
-        raise ValueError(f"{entry['path']} lies outside the bundle or is a link")
-    size = path.stat().st_size
-    if size != entry["bytes"]:
-        raise ValueError(f"{entry['path']} has {size} bytes, not {entry['bytes']}")
-    return str(entry["sha256"]), Blob(str(entry["sha256"]), size, path)
+        """Bytes of files that a device with an empty store must fetch, each content once."""
+        return sum(blob.size for blob in self.blobs.values())
 
 
 def _gone(name: str) -> ApiError:
-    return ApiError(
-        404, "not_found", f"The file {name} changed or went away at the desk; send the job again."
-    )
+    return ApiError(404, "not_found", f"The file {name} changed or went away at the desk; send the job again.")

@@ -25,13 +25,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..bundle import Bundle
 from .authority import load_authority, server_context
 from .core import BridgeCore, Limits
 from .errors import BridgeError, PushCancelled
 from .handshake import authority_part
 from .jobs import AWAY_SECONDS, Job, JobEvent
 from .listener import Listener, bind
-from .offers import BundleLike, BundleOffer
+from .offers import BundleOffer
 from .pairing import PairingDesk, PairingOffer, PendingDevice
 from .state import BridgeState, DeviceRecord
 
@@ -242,7 +243,7 @@ class Bridge:
     def push(
         self,
         device_id: str | None,
-        bundle: BundleLike,
+        bundle: Bundle,
         values: dict[str, Any],
         on_event: Callable[[JobEvent], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
@@ -366,7 +367,7 @@ class Bridge:
         coroutine = work(core)
         try:
             return listener.call(coroutine)
-        except (RuntimeError, asyncio.CancelledError) as error:
+        except (RuntimeError, TimeoutError, asyncio.CancelledError) as error:
             coroutine.close()
             raise BridgeError("The bridge was stopped meanwhile; try again.") from error
 

@@ -1,0 +1,263 @@
+"""The device's HTTP client for the desk's routes (docs/protocol.md): one method per route, TLS pinned.
+
+The token goes into the `Authorization` header of this session only; it is in no address and no message (T16).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from .errors import AgentError, DeskRefused, DeskUnreachable
+
+MAX_CERTIFICATE = 64 * 1024
+MAX_MANIFEST = 64 * 1024 * 1024
+MAX_ANSWER = 1024 * 1024
+CONNECT_SECONDS = 10.0
+POLL_SECONDS = 25.0
+# A transfer may be slow, but a connection that stays silent this long is dead.
+SILENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class JobOffer:
+    """A job as the desk hands it out."""
+
+    job_id: str
+    attempt: int
+    bundle_id: str
+    values: dict[str, Any]
+
+
+async def fetch_certificate(host: str, port: int, fingerprint: str) -> bytes:
+    """The desk's authority (DER), compared with `fingerprint` unless that is empty.
+
+    This one request cannot verify TLS, because the certificate it fetches is what all others verify with; nothing
+    secret is sent, and a certificate with another fingerprint is refused.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    async with Desk(host, port, context, token=None) as desk:
+        certificate = await desk.bytes_of("/v1/ca", MAX_CERTIFICATE)
+    found = hashlib.sha256(certificate).hexdigest()
+    if fingerprint and not hmac.compare_digest(found, fingerprint):
+        raise AgentError(
+            f"The desk at {host}:{port} is not the one of this pairing address: its fingerprint is {found[:16]}..., "
+            f"not {fingerprint[:16]}...; make a new offer at the desk, and if it happens again, someone stands between."
+        )
+    return certificate
+
+
+def pinned_context(certificate: bytes) -> ssl.SSLContext:
+    """A TLS 1.3 client context that trusts the given authority (DER) and no other, and checks the host."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError as error:
+        raise AgentError("The desk's certificate cannot be read; make a new offer at the desk.") from error
+    return context
+
+
+class Desk:
+    """One desk, as an async context manager; methods raise DeskUnreachable, DeskRefused or AgentError."""
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext, token: str | None) -> None:
+        self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._base = f"https://{self._address}"
+        self._context = context
+        self._headers = {"Origin": self._base}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Desk:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._context, limit=8),
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    # -- routes -------------------------------------------------------------------------------------------
+
+    async def introduce(self, body: dict[str, str]) -> dict[str, Any]:
+        """POST /v1/pairings."""
+        return await self._json("POST", "/v1/pairings", body)
+
+    async def reveal(self, pairing_id: str, nonce: bytes) -> None:
+        """POST /v1/pairings/{pairing_id}/reveal."""
+        await self._json("POST", f"/v1/pairings/{pairing_id}/reveal", {"nonce": nonce.hex()})
+
+    async def pairing_state(self, pairing_id: str) -> dict[str, Any]:
+        """GET /v1/pairings/{pairing_id}, waiting for the user's decision."""
+        return await self._json("GET", f"/v1/pairings/{pairing_id}?wait={POLL_SECONDS:.0f}")
+
+    async def own_entry(self) -> dict[str, Any]:
+        """GET /v1/device."""
+        return await self._json("GET", "/v1/device")
+
+    async def unpair(self) -> None:
+        """DELETE /v1/device."""
+        await self._json("DELETE", "/v1/device")
+
+    async def next_job(self) -> JobOffer | None:
+        """GET /v1/jobs/next, waiting for work."""
+        answer = await self._json("GET", f"/v1/jobs/next?wait={POLL_SECONDS:.0f}")
+        if not answer:
+            return None
+        try:
+            return JobOffer(
+                _hex(answer["job_id"], 32),
+                int(answer["attempt"]),
+                _hex(answer["bundle_id"], 64),
+                dict(answer["values"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise AgentError("The desk sent a job that this agent does not understand; update the agent.") from None
+
+    async def manifest(self, bundle_id: str) -> bytes:
+        """GET /v1/bundles/{bundle_id}/manifest; its hash is compared with the id (T12)."""
+        data = await self.bytes_of(f"/v1/bundles/{bundle_id}/manifest", MAX_MANIFEST)
+        if hashlib.sha256(data).hexdigest() != bundle_id:
+            raise AgentError("manifest.json is damaged: its SHA-256 is not the bundle's id; send the job again.")
+        return data
+
+    @asynccontextmanager
+    async def blob(self, sha256: str, offset: int) -> AsyncIterator[tuple[int, aiohttp.StreamReader]]:
+        """GET /v1/blobs/{sha256} from `offset`: the offset that the desk really starts at, and the stream."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        async with self._answer("GET", f"/v1/blobs/{sha256}", headers=headers) as answer:
+            start = 0
+            if answer.status == 206:
+                if not answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+                    raise AgentError("The desk answered another range than the one asked for; update the agent.")
+                start = offset
+            yield start, answer.content
+
+    async def event(self, job_id: str, stage: str, fraction: float | None, message: str) -> str:
+        """POST /v1/jobs/{job_id}/events; the job's state at the desk."""
+        body = {"stage": stage, "fraction": fraction, "message": message[:500]}
+        answer = await self._json("POST", f"/v1/jobs/{job_id}/events", body)
+        return str(answer.get("state", "active"))
+
+    async def send_frames(self, job_id: str, shape: tuple[int, int, int], data: memoryview) -> None:
+        """PUT /v1/jobs/{job_id}/result/frames: RGB24 of `shape` (T, H, W)."""
+        path = f"/v1/jobs/{job_id}/result/frames?frames={shape[0]}&height={shape[1]}&width={shape[2]}"
+        # One plain body with its length: the desk refuses a chunked one.
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(data.nbytes)}
+        async with self._answer("PUT", path, headers=headers, data=_chunks(data)):
+            pass
+
+    async def send_video(self, job_id: str, path: Path) -> None:
+        """PUT /v1/jobs/{job_id}/result/video."""
+        data = await asyncio.to_thread(path.read_bytes)
+        headers = {"Content-Type": "video/mp4", "Content-Length": str(len(data))}
+        async with self._answer(
+            "PUT", f"/v1/jobs/{job_id}/result/video", headers=headers, data=_chunks(memoryview(data))
+        ):
+            pass
+
+    async def done(self, job_id: str, report: dict[str, Any]) -> None:
+        """POST /v1/jobs/{job_id}/done."""
+        await self._json("POST", f"/v1/jobs/{job_id}/done", {"report": report})
+
+    async def failed(self, job_id: str, message: str) -> None:
+        """POST /v1/jobs/{job_id}/failed."""
+        await self._json("POST", f"/v1/jobs/{job_id}/failed", {"message": message[:500]})
+
+    # -- plumbing -----------------------------------------------------------------------------------------
+
+    async def bytes_of(self, path: str, limit: int) -> bytes:
+        """A whole answer of at most `limit` bytes."""
+        async with self._answer("GET", path) as answer:
+            return await _bounded(answer, limit)
+
+    async def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body, allow_nan=False).encode("utf-8")
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        async with self._answer(method, path, headers=headers, data=data) as answer:
+            if answer.status == 204:
+                return {}
+            text = await _bounded(answer, MAX_ANSWER)
+        try:
+            document = json.loads(text)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise AgentError(f"The desk at {self._address} answered no JSON object; update the agent.")
+        return document
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, data: Any = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        session = self._session
+        if session is None:
+            raise RuntimeError("Desk is used outside its `async with`")
+        try:
+            async with session.request(
+                method, self._base + path, headers=headers, data=data, allow_redirects=False
+            ) as answer:
+                if answer.status not in (200, 201, 204, 206):
+                    raise await _refusal(answer)
+                yield answer
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise AgentError(
+                f"The desk at {self._address} shows a certificate that its own authority did not make for this "
+                "address; if the desk has moved, pair this device again."
+            ) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise DeskUnreachable(f"The desk at {self._address} does not answer ({reason}).") from error
+
+
+async def _chunks(data: memoryview) -> AsyncIterator[bytes]:
+    flat = data.cast("B") if data.nbytes else data
+    for start in range(0, data.nbytes, 256 * 1024):
+        yield bytes(flat[start : start + 256 * 1024])
+
+
+async def _bounded(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise AgentError(f"The desk's answer is longer than {limit} bytes; update the agent.")
+    return bytes(body)
+
+
+async def _refusal(answer: aiohttp.ClientResponse) -> DeskRefused:
+    try:
+        error = json.loads(await _bounded(answer, 64 * 1024))["error"]
+        code, message = str(error["code"]), str(error["message"])
+    except (ValueError, KeyError, TypeError, AgentError):
+        code, message = "unknown", f"The desk answered {answer.status}."
+    return DeskRefused(answer.status, code, message)
+
+
+def _hex(text: Any, length: int) -> str:
+    if not (isinstance(text, str) and len(text) == length and set(text) <= set("0123456789abcdef")):
+        raise ValueError("not an id")
+    return text

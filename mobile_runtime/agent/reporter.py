@@ -1,0 +1,60 @@
+"""Telling the desk how a job goes, and hearing from it whether to go on (docs/protocol.md section 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+from .desk import Desk
+from .errors import DeskRefused, DeskUnreachable
+from .progress import ProgressLine
+
+POST_SECONDS = 0.25
+HEARTBEAT_SECONDS = 4.0
+
+
+class Reporter:
+    """Holds the newest progress of one job and posts it; sets `cancel` when the desk wants the job no more.
+
+    `update` may be called from any thread and never waits. `run` is a task that ends when the job is withdrawn.
+    """
+
+    def __init__(self, desk: Desk, job_id: str, line: ProgressLine) -> None:
+        self.cancel = threading.Event()
+        self.withdrawn = asyncio.Event()
+        self._desk = desk
+        self._job_id = job_id
+        self._line = line
+        self._lock = threading.Lock()
+        self._latest: tuple[str, float | None, str] = ("download", None, "asking for the manifest")
+        self._fresh = True
+
+    def update(self, stage: str, fraction: float | None, message: str) -> None:
+        """Note progress; the newest wins."""
+        with self._lock:
+            self._latest, self._fresh = (stage, fraction, message), True
+        self._line.show(stage, fraction, message)
+
+    async def run(self) -> None:
+        """Post until the desk withdraws the job; a desk out of reach is tried again at the next turn."""
+        posted = 0.0
+        while not self.withdrawn.is_set():
+            with self._lock:
+                latest, fresh = self._latest, self._fresh
+                self._fresh = False
+            if fresh or time.monotonic() - posted >= HEARTBEAT_SECONDS:
+                posted = time.monotonic()
+                try:
+                    if await self._desk.event(self._job_id, *latest) == "cancelled":
+                        self._withdraw()
+                except DeskUnreachable:
+                    pass  # the work goes on; the result is sent when the desk is back
+                except DeskRefused as error:
+                    if error.status in (401, 404, 410):
+                        self._withdraw()
+            await asyncio.sleep(POST_SECONDS)
+
+    def _withdraw(self) -> None:
+        self.cancel.set()
+        self.withdrawn.set()
