@@ -6,6 +6,7 @@ docs/bundle.md describes the format.
 
 from ._types import Component, File, Input, Manifest, Op
 from .bundle import Bundle, write_bundle
+from .compare import psnr
 from .errors import BundleError, DigestError, GraphError, ManifestError, QuotaError, WeightsError
 from .manifest import MANIFEST_NAME, bundle_id, parse, serialise
 from .onnx_policy import STANDARD_OPS, check_graph
@@ -33,6 +34,7 @@ __all__ = [
     "check_graph",
     "open_tensors",
     "parse",
+    "psnr",
     "serialise",
     "write_bundle",
 ]

@@ -122,8 +122,8 @@ def write_bundle(
     """Finish a bundle folder whose files are in place: hash them, write manifest.json, return the Bundle.
 
     `manifest["files"]` is replaced by what the folder holds. `known` gives digests (path -> SHA-256, bytes)
-    that the caller has already computed for exactly these files. Raises BundleError when a file is a link, when
-    the manifest does not add up, or when a graph is one that a device would refuse.
+    that the caller has already computed for exactly these files. Raises BundleError when a file is a link,
+    when the manifest does not add up, or when a graph is one that a device would refuse.
     """
     root = Path(folder)
     digests = known or {}

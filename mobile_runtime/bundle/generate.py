@@ -27,7 +27,7 @@ _LOOSE_INTEGER = " and not (isinstance({name}, float) and {name}.is_integer())"
 
 def validator_source(schema: dict[str, Any]) -> str:
     """The source of a module with `validate(data)`, which depends on nothing but the standard library."""
-    from fastjsonschema import compile_to_code  # type: ignore[import-untyped]
+    from fastjsonschema import compile_to_code
 
     # With an $id the function would be named after it.
     code = compile_to_code({key: value for key, value in schema.items() if key != "$id"})

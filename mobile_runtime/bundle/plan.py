@@ -140,7 +140,8 @@ def _check_inputs(manifest: Manifest, op: Op, where: str) -> None:
             )
         if spec["type"] not in types:
             raise ManifestError(
-                f"{where} needs an input of type {types[0]} as {field} and {value['input']!r} is {spec['type']}."
+                f"{where} needs an input of type {types[0]} as {field}, and {value['input']!r} is of type"
+                f" {spec['type']}; export again."
             )
         if (
             field == "steps"

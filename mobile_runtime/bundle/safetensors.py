@@ -20,7 +20,7 @@ from .errors import BundleError, WeightsError
 
 MAX_TENSORS = 100_000
 MAX_RANK = 8
-_DTYPES = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -87,7 +87,7 @@ def _begin(path: Path, name: str, entry: Any) -> tuple[int, int]:
     return _entry(path, name, entry)[2:]
 
 
-def _entry(path: Path, name: str, entry: Any) -> tuple[np.dtype, list[int], int, int]:
+def _entry(path: Path, name: str, entry: Any) -> tuple[np.dtype[Any], list[int], int, int]:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise _refuse(path, f"describes the tensor {name[:80]!r} wrongly")
     dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None

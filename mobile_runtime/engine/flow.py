@@ -1,0 +1,109 @@
+"""From a network's velocity to a finished latent: ComfyUI's KSampler for a rectified flow (CONST), in numpy.
+
+Noise goes in as sigma noise + (1 - sigma) latent; the network predicts v = noise - x0, so x0 = x - sigma v.
+A given first frame follows ComfyUI's inpainting with a mask of 0 on frame 0: the network sees it clean with
+timestep 0 (MobileI2V, per-token time), x0 holds it after every evaluation, and so the sampler carries it to
+the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import guidance
+from .samplers import SAMPLERS, Callback
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """What a prompt becomes: context `[B, L, D]` and mask `[B, L]`, both float32; 1 keeps a token."""
+
+    context: np.ndarray
+    mask: np.ndarray
+
+
+# (latent [B,C,F,H,W], timestep [B,F], text) -> velocity [B,C,F,H,W]
+Velocity = Callable[[np.ndarray, np.ndarray, TextFeatures], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a denoise op is given besides noise and schedule. `first_frame` is a latent `[B, C, 1, H, W]`."""
+
+    positive: TextFeatures
+    negative: TextFeatures | None
+    scale: float
+    first_frame: np.ndarray | None = None
+    multiplier: float = 1.0
+    batched: bool = False
+
+
+class FlowModel:
+    """`model(x, sigma) -> x0` for samplers, counting network evaluations in `evaluations`."""
+
+    def __init__(self, velocity: Velocity, conditions: Conditions, shape: tuple[int, ...]) -> None:
+        """Precompute the mask and the clean latent for x of this shape."""
+        self._velocity = velocity
+        self._conditions = conditions
+        self.evaluations = 0
+        self.latent_image = np.zeros(shape, np.float32)
+        self.mask = np.ones((1, 1, shape[2], 1, 1), np.float32)
+        if conditions.first_frame is not None:
+            self.mask[:, :, 0] = 0
+            self.latent_image[:, :, :1] = conditions.first_frame
+
+    @property
+    def guided(self) -> bool:
+        """True when a step takes a second, unconditional evaluation."""
+        return self._conditions.negative is not None and not guidance.is_off(self._conditions.scale)
+
+    def __call__(self, x: np.ndarray, sigma: np.float32) -> np.ndarray:
+        """Denoised latent for x at sigma."""
+        keep = 1 - self.mask
+        x = x * self.mask + self.latent_image * keep
+        denoised = (
+            self._guided_denoise(x, sigma)
+            if self.guided
+            else self._denoise(x, sigma, self._conditions.positive)
+        )
+        return denoised * self.mask + self.latent_image * keep
+
+    def _guided_denoise(self, x: np.ndarray, sigma: np.float32) -> np.ndarray:
+        positive, negative = self._conditions.positive, self._conditions.negative
+        assert negative is not None
+        if self._conditions.batched and positive.context.shape == negative.context.shape:
+            both = TextFeatures(
+                np.concatenate([positive.context, negative.context]),
+                np.concatenate([positive.mask, negative.mask]),
+            )
+            first, second = np.split(self._denoise(np.concatenate([x, x]), sigma, both), 2)
+            # One call, twice the work: counted as what it costs.
+            self.evaluations += 1
+        else:
+            first = self._denoise(x, sigma, positive)
+            second = self._denoise(x, sigma, negative)
+        return guidance.combine(first, second, self._conditions.scale)
+
+    def _denoise(self, x: np.ndarray, sigma: np.float32, text: TextFeatures) -> np.ndarray:
+        time = sigma * np.float32(self._conditions.multiplier) * self.mask[0, 0, :, 0, 0]
+        timestep = np.broadcast_to(time.astype(np.float32), (x.shape[0], x.shape[2]))
+        self.evaluations += 1
+        return x - self._velocity(x, timestep, text) * sigma
+
+
+def sample(
+    model: FlowModel, noise: np.ndarray, sigmas: np.ndarray, sampler: str, callback: Callback
+) -> np.ndarray:
+    """Run a sampler from noise `[B, C, F, H, W]` along sigmas and return the latent.
+
+    An empty schedule (denoise 0) returns what there was before: zeros, and the first frame where one is
+    given.
+    """
+    if len(sigmas) == 0:
+        return model.latent_image
+    x = sigmas[0] * noise + (1 - sigmas[0]) * model.latent_image
+    x = SAMPLERS[sampler](model, x, sigmas, callback)
+    return x / (1 - sigmas[-1])

@@ -1,0 +1,245 @@
+"""Runs a bundle: executes its plan, op by op, with numpy and onnxruntime, and writes the video."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from ..bundle import Bundle, Op
+from . import inputs, rng
+from .errors import EngineError
+from .flow import Conditions, FlowModel, TextFeatures, sample
+from .image import crop_and_resize, decode_photo
+from .memory import peak_rss_bytes
+from .preview import preview
+from .progress import Progress, Watch
+from .schedules import calculate_sigmas
+from .streaming import Component, SessionOptions
+from .text import PromptTokenizer
+from .video import to_frames, write_mp4
+
+log = logging.getLogger(__name__)
+
+VIDEO_NAME = "video.mp4"
+
+
+@dataclass
+class RunResult:
+    """What a run made.
+
+    `frames` is `[T, H, W, 3]` uint8, `timings` seconds per op id in plan order, `evaluations` the number of
+    network evaluations of the denoiser, `values` the inputs as JSON can hold them, `peak_rss_bytes` the
+    process's peak.
+    """
+
+    frames: np.ndarray
+    video_path: Path
+    timings: dict[str, float]
+    evaluations: int
+    values: dict[str, Any]
+    peak_rss_bytes: int | None
+
+
+@dataclass
+class _State:
+    """One run's results by op id, and the components that later ops still need."""
+
+    bundle: Bundle
+    values: dict[str, Any]
+    watch: Watch
+    options: SessionOptions
+    output_dir: Path
+    batch_guidance: bool
+    made: dict[str, Any] = field(default_factory=dict)
+    components: dict[str, Component] = field(default_factory=dict)
+    evaluations: int = 0
+    frames: np.ndarray | None = None
+    video_path: Path | None = None
+
+    def value(self, literal: Any) -> Any:
+        """A literal, or the input or op result that it names."""
+        if isinstance(literal, dict):
+            return self.values[literal["input"]] if "input" in literal else self.made[literal["op"]]
+        return literal
+
+    def component(self, name: str) -> Component:
+        if name not in self.components:
+            self.components[name] = Component(self.bundle, name, self.options)
+        return self.components[name]
+
+
+def run_bundle(
+    bundle: Bundle,
+    values: Mapping[str, Any] | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+    output_dir: str | Path,
+    batch_guidance: bool = False,
+) -> RunResult:
+    """Run a verified bundle and write `video.mp4` below `output_dir`.
+
+    Args:
+        values: inputs by name; what is left out takes the bundle's default.
+        threads: per graph; None takes onnxruntime's choice.
+        progress: called in this thread with a ProgressEvent per step; an exception of its own ends the run.
+        cancel: set it from any thread to stop within one network evaluation.
+        batch_guidance: evaluate both prompts of a step in one batch: the same result with twice the memory.
+
+    Raises InputError for a value, Cancelled, or EngineError; each is one sentence.
+    """
+    watch = Watch(progress, cancel)
+    resolved = inputs.resolve(bundle, values or {})
+    state = _State(bundle, resolved, watch, SessionOptions(threads), Path(output_dir), batch_guidance)
+    plan = bundle.manifest["plan"]
+    timings: dict[str, float] = {}
+    for index, op in enumerate(plan):
+        watch.check()
+        started = time.perf_counter()
+        state.made[op["id"]] = _OPS[op["op"]](state, op)
+        timings[op["id"]] = time.perf_counter() - started
+        log.info("%s (%s): %.2f s", op["id"], op["op"], timings[op["id"]])
+        _forget(state, plan[index + 1 :])
+    if state.frames is None or state.video_path is None:
+        raise EngineError("The plan wrote no video; export the bundle again.")
+    return RunResult(
+        state.frames,
+        state.video_path,
+        timings,
+        state.evaluations,
+        inputs.describe(resolved),
+        peak_rss_bytes(),
+    )
+
+
+def _forget(state: _State, rest: list[Op]) -> None:
+    """Drop sessions and results that no later op uses, so the peak is the largest op and not their sum."""
+    text = json.dumps(rest)
+    for name in [name for name in state.components if json.dumps(name) not in text]:
+        del state.components[name]
+    for name in [name for name in state.made if json.dumps({"op": name}) not in text]:
+        del state.made[name]
+
+
+def _encode_text(state: _State, op: Any) -> TextFeatures:
+    state.watch.report(op["id"], op["op"], 0, 1)
+    component = state.component(op["component"])
+    spec = component.spec
+    tokenizer = PromptTokenizer(state.bundle.read(spec["tokenizer"]), spec["max_tokens"], spec["pad_id"])
+    ids, mask = tokenizer.encode(state.value(op["text"]))
+    result = component.run({"input_ids": ids, "attention_mask": mask}, state.watch.check)
+    state.watch.report(op["id"], op["op"], 1, 1)
+    return TextFeatures(result["context"], mask.astype(np.float32))
+
+
+def _encode_image(state: _State, op: Any) -> np.ndarray:
+    state.watch.report(op["id"], op["op"], 0, 1)
+    photo = state.value(op["image"])
+    if isinstance(photo, str):
+        photo = state.bundle.read(photo)
+    pixels = crop_and_resize(decode_photo(photo), op["width"], op["height"])
+    image = (pixels * 2 - 1).transpose(2, 0, 1)[None, :, None]
+    result = state.component(op["component"]).run({"image": image}, state.watch.check)
+    state.watch.report(op["id"], op["op"], 1, 1)
+    return result["latent"]
+
+
+def _noise(state: _State, op: Any) -> np.ndarray:
+    seed = inputs.parse_seed(op["id"], state.value(op["seed"]))
+    result = rng.normal(seed, op["shape"])
+    state.watch.report(op["id"], op["op"], 1, 1)
+    return result
+
+
+def _denoise(state: _State, op: Any) -> np.ndarray:
+    component = state.component(op["component"])
+    noise: np.ndarray = state.value(op["noise"])
+    schedule = op["schedule"]
+    steps = state.value(schedule["steps"])
+    sigmas = calculate_sigmas(
+        schedule["name"], steps, schedule["shift"], schedule["multiplier"], schedule["denoise"]
+    )
+    first_frame = state.value(op["first_frame"])
+    if first_frame is not None and first_frame.shape != (*noise.shape[:2], 1, *noise.shape[3:]):
+        raise EngineError(
+            f"The first frame's latent has the shape {first_frame.shape} and the video's {noise.shape};"
+            " export the bundle again."
+        )
+    conditions = Conditions(
+        positive=state.value(op["positive"]),
+        negative=state.value(op["negative"]),
+        scale=float(state.value(op["guidance"])),
+        first_frame=first_frame,
+        multiplier=schedule["multiplier"],
+        batched=state.batch_guidance,
+    )
+    motion = np.float32(state.value(op["motion"]))
+
+    def velocity(latent: np.ndarray, timestep: np.ndarray, text: TextFeatures) -> np.ndarray:
+        feeds = {
+            "latent": latent,
+            "timestep": timestep,
+            "context": text.context,
+            "context_mask": text.mask,
+            "motion": np.full(latent.shape[0], motion, np.float32),
+        }
+        return component.run(feeds, state.watch.check)["velocity"]
+
+    total = max(len(sigmas) - 1, 0)
+
+    def after_step(step: int, denoised: np.ndarray) -> None:
+        state.watch.report(op["id"], op["op"], step + 1, total, preview(component.spec, denoised))
+
+    state.watch.report(op["id"], op["op"], 0, total)
+    model = FlowModel(velocity, conditions, noise.shape)
+    latent = sample(model, noise, sigmas, op["sampler"], after_step)
+    state.evaluations += model.evaluations
+    return latent
+
+
+def _decode(state: _State, op: Any) -> np.ndarray:
+    state.watch.report(op["id"], op["op"], 0, 1)
+    result = state.component(op["component"]).run({"latent": state.value(op["latent"])}, state.watch.check)
+    frames = to_frames(result["frames"])
+    state.watch.report(op["id"], op["op"], 1, 1)
+    return frames
+
+
+def _write_video(state: _State, op: Any) -> Path:
+    frames: np.ndarray = state.value(op["frames"])
+    settings = {
+        "bundle": state.bundle.id,
+        "name": state.bundle.manifest["name"],
+        "created_by": state.bundle.manifest["created_by"],
+        "values": inputs.describe(state.values),
+    }
+    path = state.output_dir / VIDEO_NAME
+
+    def after_frame(done: int) -> None:
+        state.watch.report(op["id"], op["op"], done, len(frames))
+
+    write_mp4(path, frames, op["fps"], json.dumps(settings, ensure_ascii=False), after_frame)
+    state.frames, state.video_path = frames, path
+    return path
+
+
+_OPS: Mapping[str, Any] = cast(
+    Mapping[str, Any],
+    {
+        "encode_text": _encode_text,
+        "encode_image": _encode_image,
+        "noise": _noise,
+        "denoise": _denoise,
+        "decode": _decode,
+        "write_video": _write_video,
+    },
+)

@@ -1,0 +1,6 @@
+"""Components: networks that run as a chain of small graphs whose weights come from memory-mapped files."""
+
+from .component import Component
+from .options import SessionOptions
+
+__all__ = ["Component", "SessionOptions"]
