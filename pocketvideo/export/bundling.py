@@ -1,0 +1,199 @@
+"""Plan and model to a bundle: the components that the plan needs, from the cache where they are there."""
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from ...mobile_runtime.bundle import MANIFEST_NAME, Bundle, Manifest, open_tensors, write_bundle
+from .cache import ExportCache, code_fingerprint, fingerprint
+from .errors import ExportCancelled, ExportError
+from .modelfile import file_digest, read_config, read_geometry
+from .plan import Plan
+
+log = logging.getLogger(__name__)
+
+CREATED_BY = "pocketvideo 0.1.0"
+WORKFLOW = "workflow.json"
+SELF_TEST = "self_test.safetensors"
+MAX_PHOTO_PIXELS = 4096 * 4096
+
+Progress = Callable[[int, int, str], None]
+
+
+def export_bundle(
+    plan: Plan,
+    model_path: str | Path,
+    out_dir: str | Path,
+    *,
+    cache_dir: str | Path,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Bundle:
+    """Write the bundle of a plan into `out_dir`, which is emptied first, and return it.
+
+    Args:
+        plan: from `compile_workflow`.
+        model_path: the model file that the plan was compiled for.
+        out_dir: a folder that is new, or holds an earlier bundle.
+        cache_dir: where exports are kept; the same folder makes the next export of this model a matter of copying.
+        progress: called with units done, units in all, and a few words.
+        cancel: when set, the export stops at the next unit with `ExportCancelled`; what is finished stays cached.
+
+    Raises:
+        ExportError: the model cannot be exported, or `out_dir` holds something else than a bundle.
+        ParityError: an exported network does not compute what its torch source computes.
+    """
+    steps = _Steps(progress, cancel)
+    path, target = Path(model_path), Path(out_dir)
+    config = read_config(path)
+    entries = _components(plan, path, ExportCache(Path(cache_dir)), steps)
+    _empty(target)
+    steps("Writing the bundle")
+    known: dict[str, tuple[str, int]] = {}
+    for folder, entry in entries.values():
+        for name, (digest, size) in entry["files"].items():
+            if name == SELF_TEST:
+                continue
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, target / name)
+            known[name] = (digest, size)
+    _write_self_test(target, [folder for folder, _ in entries.values()])
+    (target / WORKFLOW).write_text(_canonical(plan.workflow), "utf-8")
+    for name, photo in plan.photos.items():
+        _write_photo(photo, target / name)
+    manifest = {
+        "format": "pocketvideo-bundle",
+        "version": 1,
+        "name": str(config.get("name") or path.stem)[:200],
+        "created_by": CREATED_BY,
+        "license": str(config.get("license", ""))[:200],
+        "inputs": dict(plan.inputs),
+        "plan": list(plan.ops),
+        "components": {name: entry["component"] for name, (_, entry) in entries.items()},
+        "files": [],
+        "memory": _memory(plan, path, entries),
+        "self_test": {
+            "file": SELF_TEST,
+            "components": {name: {"min_psnr": entry["min_psnr"]} for name, (_, entry) in entries.items()},
+        },
+        "workflow": WORKFLOW,
+    }
+    bundle = write_bundle(target, cast(Manifest, manifest), known)
+    steps.finish("The bundle is written")
+    return bundle
+
+
+class _Steps:
+    """Counts units of work for the caller's progress, and stops when the caller says so."""
+
+    def __init__(self, progress: Progress | None, cancel: threading.Event | None) -> None:
+        self.progress, self.cancel = progress, cancel
+        self.done, self.total = 0, 1
+
+    def __call__(self, words: str) -> None:
+        if self.cancel is not None and self.cancel.is_set():
+            raise ExportCancelled("The export was cancelled; start it again to go on from what is finished.")
+        if self.progress is not None:
+            self.progress(self.done, self.total, words)
+        self.done += 1
+
+    def finish(self, words: str) -> None:
+        if self.progress is not None:
+            self.progress(self.total, self.total, words)
+
+
+def _components(
+    plan: Plan, model_path: Path, cache: ExportCache, steps: _Steps
+) -> dict[str, tuple[Path, dict[str, Any]]]:
+    code = code_fingerprint()
+    model_digest = file_digest(model_path)
+    keys = {name: fingerprint([code, model_digest, name]) for name in plan.components}
+    found = {name: cache.component(key) for name, key in keys.items()}
+    missing = [name for name, entry in found.items() if entry is None]
+    if missing:
+        steps("Loading the model")
+        try:
+            from ..models import load_model
+            from .components import count_steps, export_component
+        except ImportError as error:
+            raise ExportError(
+                f"Exporting needs the package {error.name}, which is not installed; "
+                'run: pip install "pocketvideo[export]".'
+            ) from None
+        model = load_model(model_path)
+        steps.total += 1 + sum(count_steps(model, name) for name in missing)
+        for name in missing:
+            found[name] = cache.store(
+                keys[name], lambda folder, name=name: export_component(model, name, folder, cache, code, steps)
+            )
+    return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def _empty(target: Path) -> None:
+    """Make `target` an empty folder; refuses a folder that holds anything but a bundle."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise ExportError(f"{target} is not a folder; name a new folder for the bundle.")
+    if target.is_dir() and any(target.iterdir()):
+        if not (target / MANIFEST_NAME).is_file():
+            raise ExportError(f"The folder {target} holds other files; name a new folder for the bundle.")
+        shutil.rmtree(target)
+    target.mkdir(parents=True, exist_ok=True)
+
+
+def _write_self_test(target: Path, folders: list[Path]) -> None:
+    from safetensors.numpy import save_file
+
+    tensors = {}
+    for folder in folders:
+        tensors.update(open_tensors(folder / SELF_TEST))
+    save_file(tensors, target / SELF_TEST)
+
+
+def _write_photo(source: Path, target: Path) -> None:
+    """The photo as ComfyUI's Load Image sees it, upright and RGB, as a PNG: devices decode JPEG in several ways."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(source) as image:
+            if image.width * image.height > MAX_PHOTO_PIXELS:
+                raise ExportError(
+                    f"The photo {source.name} has {image.width} x {image.height} pixels, more than a device takes; "
+                    "make it smaller."
+                )
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ExportError(f"The photo {source.name} cannot be read ({error}); choose another.") from None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    upright.save(target, format="PNG", compress_level=6)
+
+
+def _memory(plan: Plan, model_path: Path, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> dict[str, int]:
+    """Weights in all, the largest stage, and the most that activations take for the plan's own size, in bytes."""
+    from .memory import peak_activations
+
+    geometry = read_geometry(model_path)
+    noise = next(op for op in plan.ops if op["op"] == "noise")
+    guided = any(op["op"] == "denoise" and op["negative"] is not None for op in plan.ops)
+    _, _, frames, height, width = noise["shape"]
+    length = max((entry["component"].get("max_tokens", 1) for _, entry in entries.values()), default=1)
+    sizes = {"batch": 2 if guided else 1, "frames": frames, "height": height, "width": width, "length": length}
+    log.debug("estimating activations at %s, %d pixels a latent cell", sizes, geometry.spatial)
+    peak = 0
+    for folder, entry in entries.values():
+        for stage in {stage["graph"]: stage for stage in entry["component"]["stages"]}.values():
+            graph = (folder / entry["component"]["graphs"][stage["graph"]]).read_bytes()
+            weights = frozenset(open_tensors(folder / stage["weights"]))
+            peak = max(peak, peak_activations(graph, sizes, weights))
+    return {
+        "weights": sum(entry["memory"]["weights"] for _, entry in entries.values()),
+        "largest_stage": max(entry["memory"]["largest_stage"] for _, entry in entries.values()),
+        "activations_estimate": peak,
+    }
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,104 @@
+"""One component of a model to files: graphs, one file of weights per stage, a self-test, and the parity it reached."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from safetensors.numpy import save_file
+
+from ..models import PocketModel
+from .cache import ExportCache, fingerprint
+from .graphs import OPSET, export_stage, stage_weights, weights_used
+from .modelfile import file_digest
+from .parity import MIN_PSNR, Check
+from .stages import Component, Stage, component
+from .tokenizer import device_tokenizer, pad_id
+
+log = logging.getLogger(__name__)
+
+SELF_TEST = "self_test.safetensors"
+Step = Callable[[str], None]
+
+
+def count_steps(model: PocketModel, name: str) -> int:
+    """How often `export_component` calls `step` for this component."""
+    return len(component(model, name).stages) + 1
+
+
+def export_component(
+    model: PocketModel, name: str, folder: Path, cache: ExportCache, code: str, step: Step
+) -> dict[str, Any]:
+    """Write the files of one component into `folder` and return its cache entry.
+
+    `step` is called before each unit of work with a few words, and may raise to stop. Raises `ExportError`, and
+    `ParityError` when a stage or the whole differs from torch by more than 60 dB PSNR allows.
+    """
+    part = component(model, name)
+    root = folder / name
+    root.mkdir()
+    graphs: dict[str, str] = {}
+    stages: list[dict[str, str]] = []
+    parity: dict[str, float] = {}
+    total = largest = 0
+    check = Check(part, model.max_tokens)
+    for stage in part.stages:
+        step(f"Exporting {name}: {stage.weights}")
+        graph = _graph(model, part, stage, cache, code)
+        if stage.graph not in graphs:
+            graphs[stage.graph] = f"{name}/{stage.graph}.onnx"
+            (folder / graphs[stage.graph]).write_bytes(graph.read_bytes())
+        module = stage.build()
+        needed = weights_used(graph.read_bytes(), stage.inputs)
+        held = stage_weights(module)
+        weights = {key: np.ascontiguousarray(held[key].numpy()) for key in needed}
+        path = f"{name}/{stage.weights}.safetensors"
+        save_file(weights, folder / path)
+        stages.append({"graph": stage.graph, "weights": path})
+        parity[stage.weights] = round(min(check.stage(stage, module, graph, weights), 999.0), 1)
+        size = sum(value.nbytes for value in weights.values())
+        total, largest = total + size, max(largest, size)
+    step(f"Checking {name}")
+    parity["whole"] = round(min(check.finish(), 999.0), 1)
+    log.info("exported %s: parity %.1f dB at worst", name, min(parity.values()))
+    save_file(check.self_test(), folder / SELF_TEST)
+    described: dict[str, Any] = {
+        "kind": part.kind,
+        "graphs": graphs,
+        "stages": stages,
+        "inputs": list(part.inputs),
+        "outputs": list(part.outputs),
+    }
+    if part.kind == "text_encoder":
+        described |= {
+            "tokenizer": f"{name}/tokenizer.json",
+            "max_tokens": model.max_tokens,
+            "pad_id": pad_id(model),
+        }
+        (folder / described["tokenizer"]).write_text(device_tokenizer(model), "utf-8")
+    if part.kind == "denoiser" and "latent_rgb" in model.config:
+        described["latent_rgb"] = model.config["latent_rgb"]
+    files = {}
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        files[file.relative_to(folder).as_posix()] = [file_digest(file), file.stat().st_size]
+    return {
+        "component": described,
+        "files": files,
+        "parity": parity,
+        "min_psnr": MIN_PSNR,
+        "memory": {"weights": total, "largest_stage": largest},
+    }
+
+
+def _graph(model: PocketModel, part: Component, stage: Stage, cache: ExportCache, code: str) -> Path:
+    configs = {
+        "denoiser": model.denoiser.config.to_dict(),
+        "text_encoder": model.text_encoder.config,
+        "vae_decoder": model.vae.config,
+        "vae_encoder": model.vae.config,
+    }
+    key = fingerprint([code, OPSET, torch.__version__, onnx.__version__, part.name, configs[part.name], stage.graph])
+    return cache.graph(key, lambda: export_stage(stage, part.axes, f"{part.name}/{stage.graph}"))
