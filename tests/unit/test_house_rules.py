@@ -28,7 +28,8 @@ SHIPPED = (
     r"workflows/[^/]+\.(json|jpg)",
     r"locales/[a-z-]+/[A-Za-z]+\.json",
     r"subgraphs/[^/]+\.json",
-    r"models/pocketvideo/[^/]+\.(safetensors|md|gitkeep)",
+    r"models/pocketvideo/[^/]+\.(safetensors|md)",
+    r"pocketvideo/training/recipes/[^/]+\.json",
     r"models/pocketvideo/\.gitkeep",
     r"README\.md|CHANGELOG\.md|LICENSE|pyproject\.toml|requirements\.txt",
 )
