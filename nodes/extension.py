@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
+from server import PromptServer
 
-from .empty_latent import PocketVideoEmptyLatent
 from .host.folders import register_model_folder
-from .image_to_video import PocketVideoImageToVideo
-from .loader import PocketVideoModelLoader
+from .host.routes import add_routes
 
 
 class PocketVideoExtension(ComfyExtension):
     """ComfyUI's view of the pack."""
 
     async def on_load(self) -> None:
-        """Register the model folder."""
+        """Register the model folder and the pairing routes."""
         register_model_folder()
+        if PromptServer.instance is not None:
+            add_routes(PromptServer.instance.routes)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of the pack."""
-        return [PocketVideoModelLoader, PocketVideoEmptyLatent, PocketVideoImageToVideo]
+        from .empty_latent import PocketVideoEmptyLatent
+        from .image_to_video import PocketVideoImageToVideo
+        from .loader import PocketVideoModelLoader
+        from .send_to_device import PocketVideoSendToDevice
+
+        return [
+            PocketVideoModelLoader,
+            PocketVideoEmptyLatent,
+            PocketVideoImageToVideo,
+            PocketVideoSendToDevice,
+        ]

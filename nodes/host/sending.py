@@ -1,0 +1,133 @@
+"""Compile, export, push: what Send to Device does, as one call with progress and interrupt."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import comfy.model_management
+import folder_paths
+import torch
+
+from . import desk
+from .lookups import HostLookups, with_local_models
+from .progress import NodeProgress
+
+if TYPE_CHECKING:
+    from ...mobile_runtime.bridge import DeviceInfo, JobResult
+
+# The export here, then the stages that a device reports (docs/protocol.md), with their shares of the bar.
+STAGES = {"export": 0.3, "download": 0.2, "verify": 0.03, "self_test": 0.05, "run": 0.4, "upload": 0.02}
+ONLY_DEVICE = "the paired device"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came back: `images` float32 `[T, H, W, 3]` in 0..1, the MP4's bytes, and a line about the run."""
+
+    images: torch.Tensor
+    video: bytes
+    summary: str
+
+
+def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
+    """Run the part of `prompt` that node `node_id` depends on, on a paired device.
+
+    Args:
+        prompt: the running prompt in API format.
+        node_id: the Send to Device node in it.
+        device: the label of a paired device, or `ONLY_DEVICE`.
+
+    Raises:
+        DeskError, WorkflowError, ExportError, BridgeError: in one sentence.
+        InterruptProcessingException: the user pressed stop.
+    """
+    progress = NodeProgress(node_id, STAGES)
+    chosen = device_id(device)
+    try:
+        from ...pocketvideo.export import compile_workflow
+        from ...pocketvideo.export.bundling import export_bundle
+    except ImportError as error:
+        raise desk.DeskError(_missing(error)) from error
+    lookups = HostLookups()
+    plan = compile_workflow(with_local_models(prompt), node_id, lookups)
+
+    def exporting(done: int, total: int, words: str) -> None:
+        progress.update(done / max(1, total), words, "export")
+
+    temporary = Path(folder_paths.get_temp_directory())
+    temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pocketvideo-", dir=temporary) as folder:
+        bundle = export_bundle(
+            plan,
+            lookups.model_file(plan.model_name),
+            Path(folder) / "bundle",
+            cache_dir=desk.state_folder() / "exports",
+            progress=exporting,
+        )
+        result = _push(chosen, bundle, progress)
+    images = torch.from_numpy(result.frames).to(torch.float32) / 255
+    return Sent(images, result.video, _summary(result))
+
+
+def device_labels() -> list[str]:
+    """What the node's list offers: the only device, then each paired one by name."""
+    return [ONLY_DEVICE, *(_label(device) for device in desk.paired_devices())]
+
+
+def device_id(label: str) -> str | None:
+    """The id behind a label of the list; None means the only paired device. Raises DeskError."""
+    if label == ONLY_DEVICE:
+        return None
+    devices = desk.paired_devices()
+    for device in devices:
+        if label in (_label(device), device.name, device.device_id):
+            return device.device_id
+    known = ", ".join(_label(device) for device in devices) or "none"
+    raise desk.DeskError(
+        f"No paired device is called {label!r:.100} (paired: {known}): choose one or pair it."
+    )
+
+
+def _label(device: DeviceInfo) -> str:
+    return f"{device.name} ({device.device_id[:4]})"
+
+
+def _push(device: str | None, bundle: Any, progress: NodeProgress) -> JobResult:
+    bridge = desk.bridge()
+    from ...mobile_runtime.bridge import JobEvent, PushCancelled
+
+    def on_event(event: JobEvent) -> None:
+        known = event.stage in STAGES
+        progress.update(
+            event.fraction if known else None,
+            event.message or event.stage,
+            event.stage if known else "export",
+        )
+
+    try:
+        return bridge.push(
+            device,
+            bundle,
+            {},
+            on_event=on_event,
+            cancelled=comfy.model_management.processing_interrupted,
+        )
+    except PushCancelled:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        raise
+
+
+def _summary(result: JobResult) -> str:
+    frames, height, width, _ = result.frames.shape
+    megabytes = result.sent_bytes / 1e6
+    return f"{frames} frames of {width} x {height} made on the device; {megabytes:.1f} MB sent"
+
+
+def _missing(error: ImportError) -> str:
+    return (
+        f"Send to Device needs the Python package {error.name or 'onnx'}: run "
+        '`pip install "pocketvideo[export,bridge]"` in ComfyUI\'s environment and start ComfyUI again.'
+    )
