@@ -20,6 +20,8 @@ from .weights import MappedWeights, WeightSource
 
 log = logging.getLogger(__name__)
 
+NEXT = ".next"
+
 _NUMPY_TYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -137,12 +139,13 @@ class Component:
     ) -> dict[str, np.ndarray]:
         names = [output.name for output in session.get_outputs()]
         try:
-            return dict(zip(names, session.run(names, feeds), strict=True))
+            made = session.run(names, feeds)
         except Exception as error:
             raise EngineError(
                 f"Stage {number} of the component {self.name!r} failed on this device ({_first_line(error)});"
                 " try a smaller video or export the bundle again."
             ) from error
+        return dict(zip((name.removesuffix(NEXT) for name in names), made, strict=True))
 
 
 def _first_line(error: Exception) -> str:
