@@ -18,7 +18,7 @@ setup: python  ## Make .venv, .comfyui (the real ComfyUI) and .device; a second 
 	@$(PYTHON) tools/environments.py dev host device
 
 demo: setup  ## Run the quickstart in ComfyUI and on a paired device, and compare the two videos
-	@$(VENV)/python tools/demo.py
+	@PYTHONPATH=tools:tests $(VENV)/python -m demo $(DEMO)
 
 test: setup  ## Run all tests: unit, in the real ComfyUI, and in a browser
 	@$(VENV)/python -m pytest tests/unit tests/host tests/browser

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 
 PREVIEW_IMAGE = 1
+PROGRESS_TEXT = 3
 PREVIEW_IMAGE_WITH_METADATA = 4
 CONNECT_TIMEOUT = 30.0
 
@@ -28,13 +29,17 @@ class Event:
 
 
 def parse_binary(message: bytes) -> Event:
-    """Read a binary frame: big-endian kind, for previews with metadata a length and JSON, then picture."""
+    """Read a binary frame: a big-endian kind, then a preview picture or a node's line of text."""
     (kind,) = struct.unpack_from(">I", message)
     if kind == PREVIEW_IMAGE_WITH_METADATA:
         (length,) = struct.unpack_from(">I", message, 4)
         return Event("preview", json.loads(message[8 : 8 + length]), message[8 + length :])
     if kind == PREVIEW_IMAGE:
         return Event("preview", {}, message[8:])
+    if kind == PROGRESS_TEXT:
+        (length,) = struct.unpack_from(">I", message, 4)
+        node, text = message[8 : 8 + length].decode(), message[8 + length :].decode(errors="replace")
+        return Event("progress_text", {"node": node, "text": text})
     return Event(f"binary_{kind}", {}, message[4:])
 
 

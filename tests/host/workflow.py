@@ -40,7 +40,7 @@ def to_prompt(workflow: JSON, definitions: JSON) -> JSON:
         raise WorkflowError(
             "The workflow holds subgraphs, which this converter does not open: expand them first."
         )
-    nodes = {node["id"]: node for node in workflow["nodes"]}
+    nodes: dict[int, JSON] = {node["id"]: node for node in workflow["nodes"]}
     links = {link[0]: (link[1], link[2]) for link in workflow["links"]}
     prompt: JSON = {}
     for node in workflow["nodes"]:
@@ -59,7 +59,9 @@ def to_prompt(workflow: JSON, definitions: JSON) -> JSON:
     return prompt
 
 
-def follow(link: int | None, nodes: JSON, links: JSON) -> tuple[int, int] | None:
+def follow(
+    link: int | None, nodes: dict[int, JSON], links: dict[int, tuple[int, int]]
+) -> tuple[int, int] | None:
     """The node and slot that a link really comes from, past reroutes and bypassed nodes; None when muted."""
     if link is None:
         return None
