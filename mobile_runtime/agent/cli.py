@@ -26,14 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     home = Home(options.home)
     try:
+        if options.command == "list":
+            return _list(home)
         with home.locked():
             if options.command == "pair":
                 return asyncio.run(_until_signal(_pair(home, options)))
             if options.command == "run":
                 return asyncio.run(_until_signal(_run(home, options)))
-            if options.command == "forget":
-                return asyncio.run(_forget(home, options.desk))
-            return _list(home)
+            return asyncio.run(_forget(home, options.desk))
     except (AgentError, BundleError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import itertools
 import json
 import logging
+import math
 import os
 import platform
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import onnxruntime
 
 from ..bundle import Bundle, BundleError, Store
@@ -73,54 +77,64 @@ async def do_job(
             await reporting
 
 
-async def _work(
-    desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, threads: int | None
-) -> None:
-    started = time.monotonic()
+async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, threads: int | None) -> None:
+    clock = [time.monotonic()]
     store = Store(home.store)
     bundle = await _unless_withdrawn(reporter, fetch_bundle(desk, store, offer.bundle_id, reporter.update))
-    fetched = time.monotonic()
-    tested = await _test_once(home, bundle, reporter)
+    clock.append(time.monotonic())
+    tested = await _test_once(home, bundle, reporter, threads)
+    clock.append(time.monotonic())
     folder = home.outputs / f"{offer.job_id[:8]}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
     try:
-        reporter.update("run", 0.0, "starting")
+        shares = RunShares(bundle)
         result = await _in_thread(
             reporter,
             lambda: run_bundle(
                 bundle,
                 offer.values,
                 threads=threads,
-                progress=lambda event: _show(reporter, event),
+                progress=lambda event: reporter.update("run", *shares.at(event)),
                 cancel=reporter.cancel,
                 output_dir=folder,
             ),
         )
-        ran = time.monotonic()
+        clock.append(time.monotonic())
+        fetch, test, run = (round(after - before, 3) for before, after in itertools.pairwise(clock))
         report = {
             "device": device_facts(),
             "attempt": offer.attempt,
-            "seconds": {"fetch": round(fetched - started, 3), "run": round(ran - fetched, 3)},
-            "timings": _plain(result.timings),
-            "evaluations": _plain(result.evaluations),
+            "seconds": {"fetch": fetch, "self_test": test, "run": run},
+            "timings": result.timings,
+            "evaluations": result.evaluations,
+            "values": result.values,
+            "peak_rss_bytes": result.peak_rss_bytes,
             "self_test": tested,
         }
-        await _send(desk, offer, result, report, reporter)
+        await _send(desk, offer, result, plain_json(report), reporter)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _test_once(home: Home, bundle: Bundle, reporter: Reporter) -> dict[str, Any]:
-    """The bundle's self-test, before its first use on this device and after the engine or runtime changed."""
+async def _test_once(home: Home, bundle: Bundle, reporter: Reporter, threads: int | None) -> dict[str, Any]:
+    """The bundle's self-test, before its first use on this device and after onnxruntime changed."""
     runtime = f"onnxruntime {onnxruntime.__version__}"
     path = home.folder / "self-tests" / f"{bundle.id}.json"
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(path.read_bytes())
         if isinstance(known, dict) and known.get("runtime") == runtime:
             return known
-    reporter.update("self_test", None, "comparing every component with what the desk computed")
-    report = await _in_thread(reporter, lambda: self_test(bundle))
-    record = {"runtime": runtime, "result": _plain(report)}
+    reporter.update("self_test", 0.0, "comparing every component with what the desk computed")
+    report = await _in_thread(
+        reporter,
+        lambda: self_test(
+            bundle,
+            threads=threads,
+            progress=lambda event: reporter.update("self_test", event.fraction, event.op),
+            cancel=reporter.cancel,
+        ),
+    )
+    record: dict[str, Any] = plain_json({"runtime": runtime, "components": report})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(record), encoding="utf-8")
@@ -206,10 +220,38 @@ def device_facts() -> dict[str, Any]:
     }
 
 
-def _show(reporter: Reporter, event: ProgressEvent) -> None:
-    reporter.update("run", event.fraction, event.message)
+class RunShares:
+    """Turns progress within one op into progress within the whole run, by a rough share of time per kind of op."""
+
+    SHARES: ClassVar[dict[str, float]] = {"denoise": 80.0, "decode": 12.0, "write_video": 3.0, "encode_text": 3.0}
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._done: dict[str, tuple[float, float]] = {}
+        total = 0.0
+        for op in bundle.manifest["plan"]:
+            share = self.SHARES.get(op["op"], 1.0)
+            self._done[op["id"]] = (total, share)
+            total += share
+        self._total = total
+
+    def at(self, event: ProgressEvent) -> tuple[float, str]:
+        """Fraction of the run and one line of text."""
+        before, share = self._done[event.op]
+        fraction = min(1.0, (before + share * event.fraction) / self._total)
+        steps = f": step {event.step} of {event.total}" if event.total > 1 else ""
+        return fraction, f"{event.kind}{steps}"
 
 
-def _plain(value: Any) -> Any:
-    """`value` as JSON: numpy's numbers and unknown objects have none of their own."""
-    return json.loads(json.dumps(value, default=lambda item: item.item() if hasattr(item, "item") else str(item)))
+def plain_json(value: Any) -> Any:
+    """`value` as strict JSON: dataclasses become objects, numpy numbers plain ones, infinite ones null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain_json({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -27,55 +27,59 @@ class Agent:
         self._once = once
         self._threads = threads
         self._one_job = asyncio.Lock()
+        self._job_is_over = False
 
     async def run(self) -> bool:
         """Serve until cancelled; with `once`, until one job is over: True if its result is at the desk."""
         pairings = self._home.pairings()
         if not pairings:
             raise AgentError("This device is not paired with any desk; run the command `pair` first.")
-        tasks = [asyncio.create_task(self._serve(pairing)) for pairing in pairings]
+        pending = {asyncio.create_task(self._serve(pairing)) for pairing in pairings}
+        succeeded = False
         try:
-            done, _ = await asyncio.wait(
-                tasks, return_when=asyncio.FIRST_COMPLETED if self._once else asyncio.ALL_COMPLETED
-            )
-            return all([task.result() for task in done])
+            # With several desks, one that turned us away does not end the work for the others.
+            while pending and not (self._once and self._job_is_over):
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                succeeded = succeeded or any([task.result() for task in done])
+            return succeeded
         finally:
-            for task in tasks:
+            for task in pending:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*pending, return_exceptions=True)
 
     async def _serve(self, pairing: Pairing) -> bool:
-        context = pinned_context(pairing.certificate)
+        """Work for one desk until it turns us away, or with `once` until a job is over; True if that succeeded."""
         pause = FIRST_PAUSE
-        told = False
+        silent = False
         while True:
             try:
+                context = pinned_context(pairing.certificate)
                 async with Desk(pairing.host, pairing.port, context, pairing.token) as desk:
+                    entry = await desk.own_entry()
+                    self._line.say(f"Connected to {pairing.desk_name} as {entry.get('name', '?')}.")
+                    pause, silent = FIRST_PAUSE, False
                     while True:
-                        if not told:
-                            entry = await desk.own_entry()
-                            self._line.say(f"Connected to {pairing.desk_name} as {entry.get('name', '?')}.")
-                            told = True
-                        offer = await desk.next_job()
-                        pause = FIRST_PAUSE
-                        if offer is None:
+                        if (offer := await desk.next_job()) is None:
                             continue
                         async with self._one_job:
                             self._line.say(f"Job {offer.job_id[:8]} from {pairing.desk_name}.")
                             succeeded = await do_job(desk, self._home, offer, self._line, self._threads)
                         if self._once:
+                            self._job_is_over = True
                             return succeeded
             except DeskUnreachable as error:
-                if told or pause == FIRST_PAUSE:
-                    self._line.say(f"{error} Trying again.")
-                told = False
+                if not silent:
+                    self._line.say(f"{error} Trying again until it does.")
+                silent = True
             except DeskRefused as error:
                 if error.status == 401:
                     self._home.remove(pairing.desk_id)
-                    raise AgentError(
-                        f"{pairing.desk_name} does not know this device any more, so the pairing is removed; pair again."
-                    ) from error
+                    self._line.say(f"{pairing.desk_name} no longer knows this device; pair it again to use it.")
+                    return False
                 log.warning("%s answered: %s", pairing.desk_name, error)
+            except AgentError as error:
+                self._line.say(str(error))
+                return False
             # Some jitter, so that several devices do not all come back in the same moment.
             await asyncio.sleep(pause * random.uniform(0.7, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)

@@ -109,6 +109,7 @@ class Listener:
             access_log=None,  # addresses of requests are nobody's business, and nothing secret may slip in (T16)
             handler_cancellation=True,  # a device that hangs up must not look connected
             keepalive_timeout=limits.first_request_seconds,
+            lingering_time=2.0,  # a refused body is read on for so long, that the refusal can be read
             shutdown_timeout=2.0,
         )
         await runner.setup()
@@ -134,8 +135,14 @@ class Listener:
             self._core.stopping = True
             self._core.board.close("the desk's bridge was stopped")
             server.close()
-            await asyncio.sleep(0)
+            transports = [handler.transport for handler in serving.connections]
             await runner.cleanup()
+            # A farewell in TLS waits for the other side; the loop must not end before its sockets do.
+            for transport in transports:
+                if transport is not None:
+                    transport.abort()
+            for _ in range(3):
+                await asyncio.sleep(0)
 
 
 class _Refusal(asyncio.Protocol):

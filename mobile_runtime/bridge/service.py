@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import json
 import logging
 import platform
@@ -139,9 +140,11 @@ class Bridge:
     def stop(self) -> None:
         """Stop listening and fail what runs; does nothing when it is off. `start` may follow."""
         with self._lock:
-            listener, self._listener, self._core = self._listener, None, None
-        if listener is not None:
+            listener, core, self._listener, self._core = self._listener, self._core, None, None
+        if listener is not None and core is not None:
             listener.stop()
+            with contextlib.suppress(OSError):
+                core.state.save()  # when each device was last seen
             atexit.unregister(self.stop)
             log.info("PocketVideo's bridge is off.")
 
