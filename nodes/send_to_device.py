@@ -20,8 +20,8 @@ class PocketVideoSendToDevice(io.ComfyNode):
             node_id="PocketVideoSendToDevice",
             display_name="Send to Device",
             category="PocketVideo",
-            description="Sends this workflow to a paired device, which runs it and returns the video. The "
-            " desk does not render what is linked here.",
+            description="Sends this workflow to a paired device, which runs it and returns the video. "
+            "The desk does not render what is linked here.",
             search_aliases=["pocket", "phone", "mobile", "onnx", "export", "run on device"],
             inputs=[
                 io.Image.Input(

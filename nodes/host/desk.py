@@ -55,9 +55,8 @@ def bridge(address: str | None = None) -> Bridge:
         if _bridge is None or wanted != _bridge_address:
             if _bridge is not None:
                 _bridge.stop()
-            folder = state_folder()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _bridge, _bridge_address = Bridge(folder / "bridge", wanted), wanted
+            _bridge, _bridge_address = Bridge(state_folder() / "bridge", wanted), wanted
+        if address:
             _save_address(wanted)
         return _bridge
 
@@ -114,6 +113,7 @@ def _saved_address() -> str:
 
 def _save_address(address: str) -> None:
     path = state_folder() / SETTINGS
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps({"address": address}), encoding="utf-8")
     temporary.replace(path)

@@ -106,7 +106,7 @@ def fetch(
             endpoint=endpoint,
             tqdm_class=_progress_class(progress, metadata.size),
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # huggingface_hub lets several HTTP libraries' own errors through
         raise _explained(error, what) from error
     _check_content(target, metadata.etag, what)
     shutil.rmtree(folder / place / ".cache", ignore_errors=True)
@@ -164,10 +164,16 @@ def _progress_class(progress: Progress | None, total: int) -> Any:
     class Bar(tqdm):
         """Reports to `progress` as well as to the terminal."""
 
+        # A bar that is hidden, as where there is no terminal, does not count by itself.
+        def __init__(self, *args: Any, **kwargs: Any):
+            super().__init__(*args, **kwargs)
+            self.done = int(kwargs.get("initial") or 0)
+
         def update(self, n: float | None = 1) -> bool | None:
             shown: bool | None = super().update(n)
             if progress is not None:
-                progress(min(int(self.n), total), total)
+                self.done += int(n or 0)
+                progress(min(self.done, total), total)
             return shown
 
     return Bar

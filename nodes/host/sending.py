@@ -45,7 +45,6 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
         InterruptProcessingException: the user pressed stop.
     """
     progress = NodeProgress(node_id, STAGES)
-    chosen = device_id(device)
     try:
         from ...pocketvideo.export import compile_workflow
         from ...pocketvideo.export.bundling import export_bundle
@@ -53,6 +52,8 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
         raise desk.DeskError(_missing(error)) from error
     lookups = HostLookups()
     plan = compile_workflow(with_local_models(prompt), node_id, lookups)
+    # Before the export, which takes a while.
+    chosen = device_id(device)
 
     def exporting(done: int, total: int, words: str) -> None:
         progress.update(done / max(1, total), words, "export")
@@ -77,15 +78,23 @@ def device_labels() -> list[str]:
     return [ONLY_DEVICE, *(_label(device) for device in desk.paired_devices())]
 
 
-def device_id(label: str) -> str | None:
-    """The id behind a label of the list; None means the only paired device. Raises DeskError."""
-    if label == ONLY_DEVICE:
-        return None
+def device_id(label: str) -> str:
+    """The id of the device behind a label of the list. Raises DeskError."""
     devices = desk.paired_devices()
+    if not devices:
+        raise desk.DeskError(
+            "No device is paired with this ComfyUI: run the command 'PocketVideo: Pair a device' "
+            "in ComfyUI's menu first."
+        )
+    if label == ONLY_DEVICE:
+        if len(devices) == 1:
+            return devices[0].device_id
+        names = ", ".join(_label(device) for device in devices)
+        raise desk.DeskError(f"{len(devices)} devices are paired ({names}): choose one in Send to Device.")
     for device in devices:
         if label in (_label(device), device.name, device.device_id):
             return device.device_id
-    known = ", ".join(_label(device) for device in devices) or "none"
+    known = ", ".join(_label(device) for device in devices)
     raise desk.DeskError(
         f"No paired device is called {label!r:.100} (paired: {known}): choose one or pair it."
     )
@@ -95,7 +104,7 @@ def _label(device: DeviceInfo) -> str:
     return f"{device.name} ({device.device_id[:4]})"
 
 
-def _push(device: str | None, bundle: Any, progress: NodeProgress) -> JobResult:
+def _push(device: str, bundle: Any, progress: NodeProgress) -> JobResult:
     bridge = desk.bridge()
     from ...mobile_runtime.bridge import JobEvent, PushCancelled
 
