@@ -82,8 +82,8 @@ def load_model(path: str | Path, *, denoiser_operations: Any = torch.nn) -> Pock
             module.load_state_dict(part, strict=True)
         except RuntimeError as error:
             raise ModelFileError(
-                f"'{path}' does not fit its own config in {name}: {error}. The file is damaged or was made by "
-                "another version; fetch it again."
+                f"'{path}' does not fit its own config in {name}: {error}. The file is damaged or was made "
+                "by another version; fetch it again."
             ) from error
         module.eval().requires_grad_(False)
     return model
@@ -114,7 +114,8 @@ def read_model_file(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     config = json.loads(raw)
     if config.get("format") != FORMAT:
         raise ModelFileError(
-            f"'{path.name}' has format {config.get('format')}, this version reads {FORMAT}: update PocketVideo."
+            f"'{path.name}' has format {config.get('format')} and this version reads {FORMAT}: "
+            "update PocketVideo."
         )
     return config, state
 
@@ -175,19 +176,25 @@ def model_config(
         "name": name,
         "denoiser": denoiser.to_dict(),
         "vae": dict(vae),
-        "text_encoder": {
-            "vocab_size": tokenizer.get_vocab_size(),
-            "hidden_size": text_width,
-            "intermediate_size": 2 * text_width,
-            "num_hidden_layers": 2,
-            "num_attention_heads": text_width // 32 if text_width % 32 == 0 else 2,
-            "num_key_value_heads": text_width // 32 if text_width % 32 == 0 else 2,
-            "max_position_embeddings": MAX_TOKENS,
-        },
+        "text_encoder": text_encoder_config(tokenizer, text_width),
         "tokenizer": tokenizer.to_str(),
         "max_tokens": MAX_TOKENS,
         "defaults": dict(DEFAULTS),
         "license": "Apache-2.0",
+    }
+
+
+def text_encoder_config(tokenizer: Tokenizer, width: int) -> dict[str, Any]:
+    """Keyword arguments of `transformers.Qwen2Config` for a small encoder of that output width."""
+    heads = width // 32 if width % 32 == 0 else 2
+    return {
+        "vocab_size": tokenizer.get_vocab_size(),
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": 2,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "max_position_embeddings": MAX_TOKENS,
     }
 
 

@@ -36,7 +36,7 @@ class Prologue(NamedTuple):
 
 
 class Block(nn.Module):
-    """x += gate1 * Attn(LN(x) modulated); x += CrossAttn(x, text); x += gate2 * GLUMBConv(LN(x) modulated)."""
+    """x += gate1 * Attn(mod(LN(x))); x += CrossAttn(x, text); x += gate2 * GLUMBConv(mod(LN(x)))."""
 
     def __init__(self, config: DenoiserConfig, kind: str, operations: Any = nn, **factory: Any):
         super().__init__()

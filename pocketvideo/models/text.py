@@ -64,7 +64,7 @@ def encode_prompts(
     ids = torch.full((len(prompts), max_tokens), pad, dtype=torch.int64)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
-        words = tokenizer.encode(prompt.strip().lower()).ids[: max_tokens - 1] + [end]
+        words = [*tokenizer.encode(prompt.strip().lower()).ids[: max_tokens - 1], end]
         ids[row, : len(words)] = torch.tensor(words)
         mask[row, : len(words)] = 1
     return ids, mask

@@ -96,7 +96,7 @@ class Loop:
     def run(
         self, loss_at: Callable[[int], dict[str, Tensor]], on_checkpoint: Callable[[], None] | None = None
     ) -> None:
-        """Train up to `config.steps`. `loss_at(step)` returns named losses; the one called `loss` is minimised."""
+        """Train up to `config.steps`. `loss_at(step)` returns named losses; `loss` is the one minimised."""
         bar = tqdm(total=self.config.steps, initial=self.step, desc=self.directory.name, unit="step")
         history = (self.directory / "losses.jsonl").open("a", encoding="utf-8")
         started = time.perf_counter()

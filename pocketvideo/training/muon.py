@@ -64,7 +64,7 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
 def optimizers_for(
     module: nn.Module, lr: float, adam_lr: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """Muon for hidden matrices and kernels; AdamW for vectors, embeddings, input, output and depthwise layers."""
+    """Muon for hidden matrices and kernels; AdamW for vectors, embeddings, depthwise and output layers."""
     hidden, rest = [], []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:

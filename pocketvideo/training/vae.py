@@ -1,8 +1,8 @@
 """Stage 1: train the video VAE on rendered clips, and measure its latents.
 
-Loss: L1 + `mse` * squared error, the first frame counted twice (it is what image-to-video must keep). A little
-noise on the latents keeps their space smooth, and a weak pull on their size keeps the noise meaningful. Single
-frames come first: they are many to a step, and show edges and colours 17 times as fast as clips.
+Loss: L1 + `mse` * squared error, the first frame counted twice (it is what image-to-video must keep). A
+little noise on the latents keeps their space smooth, and a weak pull on their size keeps the noise
+meaningful. Single frames come first: they are many to a step, and show edges and colours 17 times as fast.
 """
 
 from __future__ import annotations

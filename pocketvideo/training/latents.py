@@ -1,0 +1,73 @@
+"""Stage 2: encode the training clips once, so that the denoiser never waits for the VAE.
+
+Written in shards, so that a killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from ..models.vae import PocketVAE
+from .data.shapes import render, training_spec
+
+SHARD = 512
+
+
+@dataclass
+class LatentSet:
+    """Encoded clips: `latents [N, C, F, h, w]` float32, one caption and one motion score each."""
+
+    latents: Tensor
+    captions: list[str]
+    motion: Tensor
+
+
+@torch.no_grad()
+def cache_latents(run: Path, recipe: dict[str, Any]) -> LatentSet:
+    """Encode `recipe["latents"]["clips"]` clips of the training set with the trained VAE."""
+    clip, count = recipe["clip"], recipe["latents"]["clips"]
+    directory = run / "latents"
+    directory.mkdir(parents=True, exist_ok=True)
+    vae = load_vae(run / "vae.safetensors")
+    for first in tqdm(range(0, count, SHARD), desc="encoding clips", unit=f"x{SHARD}"):
+        path = directory / f"{first:06d}.safetensors"
+        if path.exists():
+            continue
+        parts = []
+        for start in range(first, min(first + SHARD, count), 32):
+            specs = [training_spec(recipe["seed"], i) for i in range(start, min(start + 32, count))]
+            parts.append(vae.encode(render(specs, clip["frames"], clip["height"], clip["width"])))
+        temporary = path.with_suffix(".tmp")
+        save_file({"latents": torch.cat(parts).half()}, temporary)
+        os.replace(temporary, path)
+    shards = [
+        load_file(directory / f"{first:06d}.safetensors")["latents"] for first in range(0, count, SHARD)
+    ]
+    specs = [training_spec(recipe["seed"], i) for i in range(count)]
+    return LatentSet(
+        latents=torch.cat(shards)[:count].float(),
+        captions=[spec.caption for spec in specs],
+        motion=torch.tensor([spec.motion_score for spec in specs]),
+    )
+
+
+def load_vae(path: Path) -> PocketVAE:
+    """The VAE that stage 1 wrote."""
+    from safetensors import safe_open
+
+    if not path.exists():
+        raise FileNotFoundError(f"There is no trained VAE at '{path}': run the stage 'vae' first.")
+    with safe_open(path, framework="pt") as file:
+        config = json.loads(file.metadata()["config"])
+    vae = PocketVAE(config)
+    vae.load_state_dict(load_file(path))
+    return vae.eval().requires_grad_(False)
