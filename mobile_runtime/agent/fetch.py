@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from ..bundle import Bundle, BundleError, DigestError, Store, parse
-from ..bundle._types import File
+from ..bundle import Bundle, BundleError, DigestError, File, PartFile, Store, parse
 from .desk import Desk
 from .errors import AgentError, DeskUnreachable
 
@@ -60,22 +59,33 @@ async def _fetch(desk: Desk, store: Store, missing: list[File], total: int, repo
 
 
 async def _fetch_file(desk: Desk, store: Store, entry: File, progress: _Progress) -> None:
-    # Opening hashes what an earlier try left, which takes a while for a large file.
-    part = await asyncio.to_thread(store.receive, entry)
-    try:
-        if part.offset < entry["bytes"]:
-            async with desk.blob(entry["sha256"], part.offset) as (start, stream):
-                if start != part.offset:
-                    raise AgentError("The desk does not resume transfers, which its protocol asks of it.")
-                try:
-                    async for chunk in stream.iter_chunked(CHUNK):
-                        await asyncio.to_thread(part.write, chunk)
-                        progress.add(len(chunk), entry["path"])
-                except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    raise DeskUnreachable(f"The transfer of {entry['path']} broke off ({error}).") from error
-        await asyncio.to_thread(part.commit)
-    finally:
-        part.close()
+    while True:
+        # Opening hashes what an earlier try left, which takes a while for a large file.
+        part = await asyncio.to_thread(store.receive, entry)
+        try:
+            await _receive(desk, part, entry, progress)
+            return
+        except DigestError:
+            # A power cut can spoil what an earlier try wrote; only bytes that are all new prove the desk's file bad.
+            if part.offset == 0:
+                raise
+            progress.add(-part.offset, entry["path"])
+        finally:
+            part.close()
+
+
+async def _receive(desk: Desk, part: PartFile, entry: File, progress: _Progress) -> None:
+    if part.offset < entry["bytes"]:
+        async with desk.blob(entry["sha256"], part.offset) as (start, stream):
+            if start != part.offset:
+                raise AgentError("The desk does not resume transfers, which its protocol asks of it; update it.")
+            try:
+                async for chunk in stream.iter_chunked(CHUNK):
+                    await asyncio.to_thread(part.write, chunk)
+                    progress.add(len(chunk), entry["path"])
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise DeskUnreachable(f"The transfer of {entry['path']} broke off ({error}).") from error
+    await asyncio.to_thread(part.commit)
 
 
 class _Progress:

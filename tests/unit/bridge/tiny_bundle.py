@@ -19,7 +19,9 @@ WORDS = {"[PAD]": 0, "[UNK]": 1, "a": 2, "red": 3, "circle": 4}
 FLOAT = TensorProto.FLOAT
 
 
-def build(folder: Path, *, ballast: tuple[int, ...] = (), seed: int = 0) -> Bundle:
+def build(
+    folder: Path, *, ballast: tuple[int, ...] = (), seed: int = 0, shape: tuple[int, ...] = SHAPE
+) -> Bundle:
     """Write the bundle; `ballast` gives the sizes of further random files, in bytes."""
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True)
@@ -74,10 +76,10 @@ def build(folder: Path, *, ballast: tuple[int, ...] = (), seed: int = 0) -> Bund
     )
     for index, size in enumerate(ballast):
         (folder / f"ballast_{index}.bin").write_bytes(random.bytes(size))
-    return write_bundle(folder, _manifest())
+    return write_bundle(folder, _manifest(shape))
 
 
-def _manifest() -> Any:
+def _manifest(shape: tuple[int, ...]) -> Any:
     return {
         "format": "pocketvideo-bundle",
         "version": 1,
@@ -91,7 +93,7 @@ def _manifest() -> Any:
         },
         "plan": [
             {"id": "text", "op": "encode_text", "component": "text_encoder", "text": {"input": "prompt"}},
-            {"id": "noise", "op": "noise", "seed": {"input": "seed"}, "shape": list(SHAPE)},
+            {"id": "noise", "op": "noise", "seed": {"input": "seed"}, "shape": list(shape)},
             {
                 "id": "latent",
                 "op": "denoise",
