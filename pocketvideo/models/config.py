@@ -46,8 +46,8 @@ class DenoiserConfig:
     def __post_init__(self) -> None:
         if self.width % (6 * self.heads):
             raise ValueError(
-                f"width {self.width} with {self.heads} heads leaves heads that RoPE's three axes cannot share: "
-                "choose a width that is a multiple of 6 * heads."
+                f"width {self.width} with {self.heads} heads leaves heads that three axes of RoPE cannot "
+                "share: choose a width that is a multiple of 6 * heads."
             )
         if self.cross_attention and self.text_width is None:
             raise ValueError("cross_attention needs text_width, the width of the text encoder's output.")
