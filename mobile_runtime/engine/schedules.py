@@ -22,7 +22,7 @@ MAX_TOTAL_STEPS = 100_000
 
 @dataclass(frozen=True)
 class SigmaTable:
-    """ComfyUI's ModelSamplingDiscreteFlow: `sigmas` `[1000]` float32, rising, and how timesteps map to them."""
+    """ComfyUI's ModelSamplingDiscreteFlow: rising `sigmas` `[1000]` float32, and how timesteps map."""
 
     shift: float
     multiplier: float

@@ -17,7 +17,7 @@ from .streaming import Component, SessionOptions
 
 @dataclass(frozen=True)
 class ComponentReport:
-    """A component's worst PSNR in dB over its outputs (infinite when equal), the bar, and seconds for a run."""
+    """A component's worst PSNR in dB over its outputs (infinite when equal), its bar, a run's seconds."""
 
     psnr: float
     min_psnr: float

@@ -2,10 +2,10 @@
 
     .comfyui/venv/bin/python tests/vectors/generate.py [--comfyui FOLDER] [--check]
 
-Every implementation of the sampling arithmetic (numpy on the device, TypeScript on the phone) must pass these files;
-none of them is asked here. `--check` writes nothing and exits 1 when a file would change by more than its tolerance.
-A file is {"about", "tolerance", "cases"}; numbers are float32 written with 9 digits, arrays are flat, row-major,
-beside their shape.
+Every implementation of the sampling arithmetic (numpy on the device, TypeScript on the phone) must pass these
+files; none of them is asked here. `--check` writes nothing and exits 1 when a file would change by more than its
+tolerance. A file is {"about", "tolerance", "cases"}; numbers are float32 written with 9 digits, arrays are flat,
+row-major, beside their shape.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def noise() -> dict[str, Any]:
                 }
             )
     return {
-        "about": "torch.randn(size, generator=torch.Generator().manual_seed(seed)) on the CPU: first and last 20 values.",
+        "about": (
+            "torch.randn(size, generator=torch.Generator().manual_seed(seed)) on the CPU: first and last 20 values."
+        ),
         "tolerance": 1e-6,
         "cases": cases,
     }
@@ -186,7 +188,7 @@ def sampling() -> dict[str, Any]:
     ):
         generator = torch.Generator().manual_seed(11)
         noise = torch.randn(SHAPE, generator=generator)
-        first = torch.randn(SHAPE[:2] + (1,) + SHAPE[3:], generator=generator)
+        first = torch.randn((*SHAPE[:2], 1, *SHAPE[3:]), generator=generator)
         mask, clean = torch.ones(1, 1, SHAPE[2], 1, 1), torch.zeros(SHAPE)
         if given:
             mask[:, :, 0] = 0
@@ -220,8 +222,8 @@ def sampling() -> dict[str, Any]:
     return {
         "about": (
             "ComfyUI's KSAMPLER (noise scaling, inpainting mask, guidance, inverse scaling) over the velocity"
-            " 0.5 x + c cos(3 t) - 0.25 t, where c is positive or negative and t the frame's own time (0 for a given"
-            " first frame, else sigma)."
+            " 0.5 x + c cos(3 t) - 0.25 t, where c is positive or negative and t the frame's own time (0 for a"
+            " given first frame, else sigma)."
         ),
         "tolerance": 2e-5,
         "cases": cases,
@@ -314,7 +316,7 @@ def main() -> int:
             lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in new["cases"])
             head = json.dumps({key: new[key] for key in ("about", "tolerance")})[:-1]
             path.write_text(f'{head}, "cases": [\n{lines}\n]}}\n', "utf-8")
-            print(f"wrote {path.name}: {len(new['cases'])} cases")
+            sys.stdout.write(f"wrote {path.name}: {len(new['cases'])} cases\n")
     return 1 if stale else 0
 
 
