@@ -1,4 +1,7 @@
-"""Workflow to plan, plan and model to a verified bundle. Torch and onnx are imported only when something is exported."""
+"""Workflow to plan, plan and model to a verified bundle.
+
+Torch and onnx are imported only when something is exported.
+"""
 
 from .compiler import compile_workflow, supported_class_types
 from .errors import ExportCancelled, ExportError, ParityError, UnsupportedNode, WorkflowError

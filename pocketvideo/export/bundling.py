@@ -1,20 +1,18 @@
 """Plan and model to a bundle: the components that the plan needs, from the cache where they are there."""
 
 import json
-import logging
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from ...mobile_runtime.bundle import MANIFEST_NAME, Bundle, Manifest, open_tensors, write_bundle
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
-from .modelfile import file_digest, read_config, read_geometry
+from .modelfile import file_digest, read_config
 from .plan import Plan
-
-log = logging.getLogger(__name__)
 
 CREATED_BY = "pocketvideo 0.1.0"
 WORKFLOW = "workflow.json"
@@ -39,9 +37,11 @@ def export_bundle(
         plan: from `compile_workflow`.
         model_path: the model file that the plan was compiled for.
         out_dir: a folder that is new, or holds an earlier bundle.
-        cache_dir: where exports are kept; the same folder makes the next export of this model a matter of copying.
+        cache_dir: where exports are kept; the same folder makes the next export of this model a matter of
+        copying.
         progress: called with units done, units in all, and a few words.
-        cancel: when set, the export stops at the next unit with `ExportCancelled`; what is finished stays cached.
+        cancel: when set, the export stops at the next unit with `ExportCancelled`; what is finished stays
+        cached.
 
     Raises:
         ExportError: the model cannot be exported, or `out_dir` holds something else than a bundle.
@@ -75,7 +75,7 @@ def export_bundle(
         "plan": list(plan.ops),
         "components": {name: entry["component"] for name, (_, entry) in entries.items()},
         "files": [],
-        "memory": _memory(plan, path, entries),
+        "memory": _memory(plan, entries),
         "self_test": {
             "file": SELF_TEST,
             "components": {name: {"min_psnr": entry["min_psnr"]} for name, (_, entry) in entries.items()},
@@ -128,7 +128,8 @@ def _components(
         steps.total += 1 + sum(count_steps(model, name) for name in missing)
         for name in missing:
             found[name] = cache.store(
-                keys[name], lambda folder, name=name: export_component(model, name, folder, cache, code, steps)
+                keys[name],
+                partial(export_component, model=model, name=name, cache=cache, code=code, step=steps),
             )
     return {name: entry for name, entry in found.items() if entry is not None}
 
@@ -147,22 +148,22 @@ def _empty(target: Path) -> None:
 def _write_self_test(target: Path, folders: list[Path]) -> None:
     from safetensors.numpy import save_file
 
-    tensors = {}
+    tensors: dict[str, Any] = {}
     for folder in folders:
         tensors.update(open_tensors(folder / SELF_TEST))
     save_file(tensors, target / SELF_TEST)
 
 
 def _write_photo(source: Path, target: Path) -> None:
-    """The photo as ComfyUI's Load Image sees it, upright and RGB, as a PNG: devices decode JPEG in several ways."""
+    """The photo as Load Image sees it, upright and RGB, as a PNG: devices decode JPEG differently."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(source) as image:
             if image.width * image.height > MAX_PHOTO_PIXELS:
                 raise ExportError(
-                    f"The photo {source.name} has {image.width} x {image.height} pixels, more than a device takes; "
-                    "make it smaller."
+                    f"The photo {source.name} has {image.width} x {image.height} pixels, more than a device "
+                    "takes; make it smaller."
                 )
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
@@ -171,17 +172,21 @@ def _write_photo(source: Path, target: Path) -> None:
     upright.save(target, format="PNG", compress_level=6)
 
 
-def _memory(plan: Plan, model_path: Path, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> dict[str, int]:
-    """Weights in all, the largest stage, and the most that activations take for the plan's own size, in bytes."""
+def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> dict[str, int]:
+    """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes."""
     from .memory import peak_activations
 
-    geometry = read_geometry(model_path)
     noise = next(op for op in plan.ops if op["op"] == "noise")
     guided = any(op["op"] == "denoise" and op["negative"] is not None for op in plan.ops)
     _, _, frames, height, width = noise["shape"]
     length = max((entry["component"].get("max_tokens", 1) for _, entry in entries.values()), default=1)
-    sizes = {"batch": 2 if guided else 1, "frames": frames, "height": height, "width": width, "length": length}
-    log.debug("estimating activations at %s, %d pixels a latent cell", sizes, geometry.spatial)
+    sizes = {
+        "batch": 2 if guided else 1,
+        "frames": frames,
+        "height": height,
+        "width": width,
+        "length": length,
+    }
     peak = 0
     for folder, entry in entries.values():
         for stage in {stage["graph"]: stage for stage in entry["component"]["stages"]}.values():

@@ -14,8 +14,8 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
 
     Args:
         prompt: a ComfyUI prompt in API format. It may be any JSON: nothing in it is trusted.
-        output_node_id: the node to end in; `None` takes the prompt's one Send to Device node, else its one Save
-            Video node.
+        output_node_id: the node to end in; `None` takes the prompt's one Send to Device node, else its one
+            Save Video node.
         lookups: what the desk knows of the models and images that the prompt names.
 
     Raises:

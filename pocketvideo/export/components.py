@@ -1,4 +1,4 @@
-"""One component of a model to files: graphs, one file of weights per stage, a self-test, and the parity it reached."""
+"""One component of a model to files: graphs, weights per stage, a self-test, the parity reached."""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +14,9 @@ from ..models import PocketModel
 from .cache import ExportCache, fingerprint
 from .graphs import OPSET, export_stage, stage_weights, weights_used
 from .modelfile import file_digest
+from .networks import component
 from .parity import MIN_PSNR, Check
-from .stages import Component, Stage, component
+from .stages import Component, Stage
 from .tokenizer import device_tokenizer, pad_id
 
 log = logging.getLogger(__name__)
@@ -30,12 +31,12 @@ def count_steps(model: PocketModel, name: str) -> int:
 
 
 def export_component(
-    model: PocketModel, name: str, folder: Path, cache: ExportCache, code: str, step: Step
+    folder: Path, *, model: PocketModel, name: str, cache: ExportCache, code: str, step: Step
 ) -> dict[str, Any]:
     """Write the files of one component into `folder` and return its cache entry.
 
-    `step` is called before each unit of work with a few words, and may raise to stop. Raises `ExportError`, and
-    `ParityError` when a stage or the whole differs from torch by more than 60 dB PSNR allows.
+    `step` is called before each unit of work with a few words, and may raise to stop. Raises `ExportError`,
+    and `ParityError` when a stage or the whole differs from torch by more than 60 dB PSNR allows.
     """
     part = component(model, name)
     root = folder / name
@@ -100,5 +101,7 @@ def _graph(model: PocketModel, part: Component, stage: Stage, cache: ExportCache
         "vae_decoder": model.vae.config,
         "vae_encoder": model.vae.config,
     }
-    key = fingerprint([code, OPSET, torch.__version__, onnx.__version__, part.name, configs[part.name], stage.graph])
+    key = fingerprint(
+        [code, OPSET, torch.__version__, onnx.__version__, part.name, configs[part.name], stage.graph]
+    )
     return cache.graph(key, lambda: export_stage(stage, part.axes, f"{part.name}/{stage.graph}"))

@@ -1,4 +1,4 @@
-"""The errors of the compiler and the exporter. Every message is one sentence: the thing, the cause, the next step."""
+"""The errors of the compiler and the exporter: one sentence each, the thing, the cause, the next step."""
 
 
 class WorkflowError(ValueError):

@@ -1,10 +1,13 @@
 """Export forms: copies of a network's modules that compute the same and export better.
 
-A linear layer keeps its weight transposed, `[in, out]`, because weights are graph inputs and a transpose would run
-at every step. The rearrangements of the video VAE stay within five axes. Names of parameters do not change.
+A linear layer keeps its weight transposed, `[in, out]`, because weights are graph inputs and a transpose
+would run at every step. The rearrangements of the video VAE stay within five axes. Names of parameters do not
+change.
 """
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx import LTXVideoDownsampler3d, LTXVideoUpsampler3d
@@ -73,6 +76,11 @@ def export_form(module: nn.Module) -> nn.Module:
     """A deep copy of `module` with its layers in export form; the original is not touched."""
     form = copy.deepcopy(module).eval().requires_grad_(False)
     return _replace(form)
+
+
+def deferred(wrapper: Callable[[Any], nn.Module], source: Any) -> Callable[[], nn.Module]:
+    """A function that wraps `source` and gives the export form: copies are made when they are needed."""
+    return lambda: export_form(wrapper(source))
 
 
 def _replace(module: nn.Module) -> nn.Module:

@@ -1,8 +1,8 @@
 """One stage to one ONNX graph whose weights are graph inputs.
 
-The module is called through `torch.func.functional_call` with every parameter and buffer as an argument. So weights
-keep their names, equal weights are not merged (the exporter merges equal initializers), and one graph serves every
-block of its kind.
+The module is called through `torch.func.functional_call` with every parameter and buffer as an argument. So
+weights keep their names, equal weights are not merged (the exporter merges equal initializers), and one graph
+serves every block of its kind.
 """
 
 import logging
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ...mobile_runtime.bundle import GraphError, check_graph
 from .errors import ExportError
-from .stages import Axes, Stage
+from .stages import Axes, Stage, size_of
 
 OPSET = 18
 NEXT = ".next"
@@ -42,20 +42,23 @@ def weights_used(graph: bytes, activations: tuple[str, ...]) -> list[str]:
 
 
 def output_name(stage: Stage, name: str) -> str:
-    """What a graph calls an output: an activation that is overwritten gets `.next`, for a graph's names are unique."""
+    """What a graph calls an output: one that overwrites an input gets `.next`, as names are unique."""
     return f"{name}{NEXT}" if name in stage.inputs else name
 
 
 def export_stage(stage: Stage, axes: Mapping[str, Axes], where: str) -> bytes:
     """The serialised graph of a stage; `where` names it in errors.
 
-    Raises `ExportError` when the exporter fails, when a weight would be baked in, or when the result is not portable.
+    Raises `ExportError` when the exporter fails, when a weight would be baked in, or when the result is not
+    portable.
     """
     module = stage.build()
     weights = stage_weights(module)
     clash = set(weights) & set(stage.inputs)
     if clash:
-        raise ExportError(f"In {where} a weight and an activation share the name {sorted(clash)[0]}; rename one.")
+        raise ExportError(
+            f"In {where} a weight and an activation share the name {sorted(clash)[0]}; rename one."
+        )
     examples = [_example(axes[name]) for name in stage.inputs]
     dims: dict[str, Any] = {}
     shapes = [_dynamic(axes[name], dims) for name in stage.inputs]
@@ -75,7 +78,11 @@ def export_stage(stage: Stage, axes: Mapping[str, Axes], where: str) -> bytes:
             )
     except Exception as error:  # the exporter raises whatever its passes raise
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ExportError(f"The graph {where} cannot be exported to ONNX ({cause}); report this model.") from error
+        raise ExportError(
+            f"The graph {where} cannot be exported to ONNX ({cause}); report this model."
+        ) from error
+    if program is None:
+        raise ExportError(f"The graph {where} was not exported by this version of torch; update torch.")
     proto = program.model_proto
     _rename(proto, [*stage.inputs, *weights], [output_name(stage, name) for name in stage.outputs])
     _strip(proto, stage, axes)
@@ -95,13 +102,15 @@ def lint(proto: onnx.ModelProto, where: str) -> None:
         # A norm without affine needs a vector of ones; that is no weight.
         if value.nbytes > MAX_CONSTANT_BYTES and (value != value.flat[0]).any():
             raise ExportError(
-                f"The graph {where} holds {tensor.name} of {value.nbytes} bytes inside; make it a graph input."
+                f"The graph {where} holds {tensor.name} of {value.nbytes} bytes; make it a graph input."
             )
     inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=True)
     for value in [*inferred.graph.input, *inferred.graph.output, *inferred.graph.value_info]:
         rank = len(value.type.tensor_type.shape.dim)
         if rank > 5:
-            raise ExportError(f"The graph {where} has {rank} axes at {value.name}, and phones take five; reshape it.")
+            raise ExportError(
+                f"The graph {where} has {rank} axes at {value.name}, and phones take five; reshape it."
+            )
 
 
 class _WeightsAsInputs(nn.Module):
@@ -112,7 +121,9 @@ class _WeightsAsInputs(nn.Module):
         self.names = names
 
     def forward(self, activations: list[Tensor], weights: list[Tensor]) -> Any:
-        return torch.func.functional_call(self.held[0], dict(zip(self.names, weights, strict=True)), tuple(activations))
+        return torch.func.functional_call(
+            self.held[0], dict(zip(self.names, weights, strict=True)), tuple(activations)
+        )
 
 
 class _quiet:  # noqa: N801 - reads as a statement
@@ -130,15 +141,8 @@ class _quiet:  # noqa: N801 - reads as a statement
             logging.getLogger(name).setLevel(level)
 
 
-def _size(axis: str | int) -> int:
-    if isinstance(axis, int):
-        return axis
-    factor, _, name = axis.rpartition("*")
-    return EXAMPLE[name] * int(factor or 1)
-
-
 def _example(axes: Axes) -> Tensor:
-    sizes = [_size(axis) for axis in axes.names]
+    sizes = [size_of(axis, EXAMPLE) for axis in axes.names]
     if axes.dtype == torch.int64:
         return torch.ones(sizes, dtype=torch.int64)
     return torch.linspace(0.1, 0.9, int(torch.Size(sizes).numel())).reshape(sizes)
@@ -188,6 +192,8 @@ def _strip(proto: onnx.ModelProto, stage: Stage, axes: Mapping[str, Axes]) -> No
     named = {name: name for name in stage.inputs} | {output_name(stage, name): name for name in stage.outputs}
     for value in [*proto.graph.input, *proto.graph.output]:
         if value.name in named:
-            for dim, axis in zip(value.type.tensor_type.shape.dim, axes[named[value.name]].names, strict=True):
+            for dim, axis in zip(
+                value.type.tensor_type.shape.dim, axes[named[value.name]].names, strict=True
+            ):
                 if isinstance(axis, str):
                     dim.dim_param = axis

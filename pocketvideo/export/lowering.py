@@ -1,8 +1,8 @@
 """The closed list of node types that a device can run, and how a lowering reads the node it is given.
 
-A lowering turns one node of ComfyUI into values of the plan. It is registered under the node's class type; a class
-type without one is an `UnsupportedNode`. Lowerings read inputs through `Reader`, which checks type and bounds, so a
-lowering never sees a value that the device could not take.
+A lowering turns one node of ComfyUI into values of the plan. It is registered under the node's class type; a
+class type without one is an `UnsupportedNode`. Lowerings read inputs through `Reader`, which checks type and
+bounds, so a lowering never sees a value that the device could not take.
 """
 
 import math

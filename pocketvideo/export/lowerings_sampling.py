@@ -1,6 +1,7 @@
 """The lowerings of samplers: KSampler, and SamplerCustomAdvanced with the nodes that it is put together from.
 
-Which words the device's user may edit is decided here, because only a sampler knows which prompt is the positive one.
+Which words the device's user may edit is decided here, because only a sampler knows which prompt is the
+positive one.
 """
 
 from typing import Any
@@ -227,7 +228,8 @@ def _shape(node: Reader, model: Model, latent: Latent, latent_input: str) -> lis
     if (latent.frames - 1) % geometry.temporal:
         node.fail(
             latent_input,
-            f"has a length of {latent.frames}; set it to a multiple of {geometry.temporal} plus 1 where it is made",
+            f"has a length of {latent.frames}; set it to a multiple of {geometry.temporal} plus 1 "
+            "where it is made",
         )
     shape = geometry.latent_shape(latent.width, latent.height, latent.frames)
     elements = shape[1] * shape[2] * shape[3] * shape[4]

@@ -33,7 +33,9 @@ def read_config(path: Path) -> dict[str, Any]:
         raise WorkflowError(f"The model file {path.name} cannot be read ({error.strerror}).") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         cause = f"no {error} in its metadata" if isinstance(error, KeyError) else str(error)
-        raise WorkflowError(f"The file {path.name} is not a PocketVideo model ({cause}); fetch it again.") from None
+        raise WorkflowError(
+            f"The file {path.name} is not a PocketVideo model ({cause}); fetch it again."
+        ) from None
     return config
 
 

@@ -1,6 +1,5 @@
 """The gate that every exported stage and component passes: onnxruntime against torch, on seeded inputs."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +7,10 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from ...mobile_runtime.bundle import psnr
 from .errors import ParityError
 from .graphs import output_name
-from .stages import Component, Stage
+from .stages import Component, Stage, size_of
 
 MIN_PSNR = 60.0
 # Small, and odd where a network could take odd for even by mistake. The first is also the bundle's self-test.
@@ -21,26 +21,12 @@ SIZES = (
 Arrays = dict[str, np.ndarray]
 
 
-def psnr(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB, the peak being the range of `expected`. Infinite for equal arrays.
-
-    Not a number anywhere, or another shape, is minus infinity.
-    """
-    if actual.shape != expected.shape or not np.isfinite(actual).all():
-        return float("-inf")
-    error = float(np.mean((actual.astype(np.float64) - expected.astype(np.float64)) ** 2))
-    peak = float(expected.max() - expected.min())
-    if error == 0:
-        return float("inf")
-    return 20 * float(np.log10(max(peak, 1e-12))) - 10 * float(np.log10(error))
-
-
-def inputs_for(component: Component, size: Mapping[str, int], seed: int) -> dict[str, Tensor]:
-    """Seeded inputs of a component: normal latents, times in 0 to 1, token ids, a mask that hides the last third."""
+def inputs_for(component: Component, size: dict[str, int], seed: int) -> dict[str, Tensor]:
+    """Seeded inputs: normal latents, times in 0 to 1, token ids, a mask that hides the last third."""
     generator = torch.Generator().manual_seed(seed)
     made: dict[str, Tensor] = {}
     for name in component.inputs:
-        shape = [_size(axis, size) for axis in component.axes[name].names]
+        shape = [size_of(axis, size) for axis in component.axes[name].names]
         if name in ("attention_mask", "context_mask"):
             mask = torch.ones(shape)
             mask[:, max(1, shape[1] - shape[1] // 3) :] = 0
@@ -74,7 +60,7 @@ class Check:
         self.worst = float("inf")
 
     def stage(self, stage: Stage, module: torch.nn.Module, graph: Path, weights: Arrays) -> float:
-        """Run one stage both ways from the same torch inputs; raises `ParityError`, else gives the worst PSNR."""
+        """Run one stage both ways from the same inputs; the worst PSNR, or `ParityError`."""
         session = self.sessions.get(stage.graph) or self._open(stage.graph, graph)
         worst = float("inf")
         for torch_values, onnx_values in zip(self.torch_values, self.onnx_values, strict=True):
@@ -134,18 +120,10 @@ class Check:
         return made
 
     def _judge(self, actual: np.ndarray, expected: np.ndarray, what: str) -> float:
-        figure = psnr(actual, expected)
+        figure = psnr(actual, expected) if actual.shape == expected.shape else float("-inf")
         if figure < MIN_PSNR:
             raise ParityError(
                 f"The exported {self.component.name} differs from its torch source at {what}: "
-                f"{figure:.1f} dB where {MIN_PSNR:.0f} dB are needed; do not use this export and report the model."
+                f"{figure:.1f} dB where {MIN_PSNR:.0f} dB are needed; do not use this export and report it."
             )
         return figure
-
-
-def _size(axis: str | int, size: Mapping[str, int]) -> int:
-    if isinstance(axis, int):
-        return axis
-    factor, _, name = axis.rpartition("*")
-    return size[name] * int(factor or 1)
-

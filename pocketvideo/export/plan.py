@@ -1,4 +1,4 @@
-"""A plan: what the device computes, as plain data in single-assignment form. Knows nothing of nodes or of torch."""
+"""A plan: what the device computes, as plain data. Knows nothing of nodes or of torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,8 +47,8 @@ class Lookups(Protocol):
 class Plan:
     """A compiled workflow.
 
-    `inputs` are what the device lets its user edit, `ops` the operations in order, `photos` the images that the
-    inputs refer to by their path in the bundle, `workflow` the part of the prompt that was compiled.
+    `inputs` are what the device lets its user edit, `ops` the operations in order, `photos` the images that
+    the inputs refer to by their path in the bundle, `workflow` the part of the prompt that was compiled.
     """
 
     model_name: str
@@ -64,7 +64,7 @@ class Plan:
 
 
 class PlanBuilder:
-    """Collects inputs and ops. Adding what is already there gives the old reference back, so nothing runs twice."""
+    """Collects inputs and ops. What is already there is given back, so nothing runs twice."""
 
     def __init__(self) -> None:
         self.inputs: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,8 @@
 """ComfyUI's API-format prompt as data that can be trusted to be finite, acyclic and small.
 
-A prompt is hostile input (design/THREATS.md, T9): it may be any JSON. Nothing here knows what a node does. The
-walk to an output is iterative, so that neither depth nor a cycle can exhaust the stack, and everything is bounded.
+A prompt is hostile input (design/THREATS.md, T9): it may be any JSON. Nothing here knows what a node does.
+The walk to an output is iterative, so that neither depth nor a cycle can exhaust the stack, and everything is
+bounded.
 """
 
 import json
@@ -51,7 +52,7 @@ class Node:
 
 
 def parse_prompt(text: str | bytes) -> Any:
-    """Parse the JSON of a prompt; refuses NaN, Infinity, too many bytes and nesting that JSON readers cannot take."""
+    """Parse a prompt's JSON; refuses NaN, Infinity, too many bytes, nesting that readers cannot take."""
     if len(text) > MAX_PROMPT_BYTES:
         raise WorkflowError(
             f"The workflow has {len(text)} bytes, more than the {MAX_PROMPT_BYTES} that can be compiled; "
@@ -108,14 +109,15 @@ def ancestors(prompt: Any, output_id: str) -> list[Node]:
 
 
 def check_prompt(prompt: Any) -> None:
-    """Raise `WorkflowError` unless `prompt` looks like an API-format prompt of a size that can be compiled."""
+    """Raise `WorkflowError` unless this looks like an API-format prompt that is not too large."""
     if not isinstance(prompt, dict) or not prompt:
         raise WorkflowError(
             'The workflow is not a prompt in API format; export it with "Export (API)" in ComfyUI.'
         )
     if isinstance(prompt.get("nodes"), list):
         raise WorkflowError(
-            'The workflow is in the editor\'s format, which cannot be compiled; save it with "Export (API)" in ComfyUI.'
+            "The workflow is in the editor's format, which cannot be compiled; "
+            'save it with "Export (API)" in ComfyUI.'
         )
     if len(prompt) > MAX_NODES:
         raise WorkflowError(

@@ -1,7 +1,7 @@
 """Moving pixels into channels and back without ever holding more than five axes.
 
-diffusers writes these moves as one permutation of eight axes. WebGPU and Core ML stop at five, so every axis is
-folded by itself here. The result is the same, element for element.
+diffusers writes these moves as one permutation of eight axes. WebGPU and Core ML stop at five, so every axis
+is folded by itself here. The result is the same, element for element.
 """
 
 from torch import Tensor

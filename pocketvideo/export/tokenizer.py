@@ -19,7 +19,8 @@ SAMPLES = (
 def device_tokenizer(model: "PocketModel") -> str:
     """The tokenizer's JSON, with trimming, lower-casing, the end token and the cut to `max_tokens` inside.
 
-    A device encodes, and pads on the right. Raises `ParityError` when the ids differ from the desk's for a sample.
+    A device encodes, and pads on the right. Raises `ParityError` when the ids differ from the desk's for a
+    sample.
     """
     from tokenizers import Tokenizer, normalizers, processors
 
@@ -39,7 +40,7 @@ def device_tokenizer(model: "PocketModel") -> str:
         expected = ids[0, : int(mask.sum())].tolist()
         if again.encode(sample).ids != expected:
             raise ParityError(
-                f"The exported tokenizer reads {sample[:20]!r} differently from the model's; report this model."
+                f"The exported tokenizer reads {sample[:20]!r} differently from the model's; report it."
             )
     return text
 
@@ -48,4 +49,7 @@ def pad_id(model: "PocketModel") -> int:
     """The id that fills a prompt up to `max_tokens`."""
     from ..models.text import PAD
 
-    return int(model.tokenizer.token_to_id(PAD))
+    found = model.tokenizer.token_to_id(PAD)
+    if found is None:
+        raise ParityError(f"The model's tokenizer has no token {PAD}; report this model.")
+    return int(found)

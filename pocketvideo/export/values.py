@@ -35,7 +35,7 @@ class Vae:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """A prompt that is not encoded yet, because its role (positive or negative) is known only at the sampler."""
+    """A prompt, encoded later: its role (positive or negative) is known only at the sampler."""
 
     SOCKET: ClassVar[str] = "CONDITIONING"
     clip: Clip

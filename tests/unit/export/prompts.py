@@ -1,4 +1,4 @@
-"""Prompts in API format for the compiler's tests, built from plain functions so that a test can break one value."""
+"""Prompts in API format for the compiler's tests, made by functions so that a test can break one value."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""T9: whatever JSON comes as a workflow, the compiler returns a plan or says one sentence, and never hangs."""
+"""T9: whatever JSON comes as a workflow, the compiler makes a plan or says one sentence, and never hangs."""
 
 import json
 
@@ -87,7 +87,7 @@ def test_t09_missing_link():
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_t09_constants_that_are_not_json(number):
     with pytest.raises(WorkflowError, match=number):
-        parse_prompt('{"1": {"class_type": "KSampler", "inputs": {"cfg": %s}}}' % number)
+        parse_prompt('{"1": {"class_type": "KSampler", "inputs": {"cfg": NUMBER}}}'.replace("NUMBER", number))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,21 @@
+"""Which component of a model is which network."""
+
+from ..models import PocketModel
+from .errors import ExportError
+from .stages import Component
+from .stages_denoiser import denoiser_component
+from .stages_text import text_component
+from .stages_vae import decoder_component, encoder_component
+
+
+def component(model: PocketModel, name: str) -> Component:
+    """The component `text_encoder`, `denoiser`, `vae_encoder` or `vae_decoder` of a model."""
+    if name == "text_encoder":
+        return text_component(model.text_encoder, model.max_tokens)
+    if name == "denoiser":
+        return denoiser_component(model.denoiser)
+    if name == "vae_decoder":
+        return decoder_component(model.vae)
+    if name == "vae_encoder":
+        return encoder_component(model.vae)
+    raise ExportError(f"There is no component {name} in a model; this is a fault of the plan.")
