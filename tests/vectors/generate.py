@@ -3,9 +3,9 @@
     .comfyui/venv/bin/python tests/vectors/generate.py [--comfyui FOLDER] [--check]
 
 Every implementation of the sampling arithmetic (numpy on the device, TypeScript on the phone) must pass these
-files; none of them is asked here. `--check` writes nothing and exits 1 when a file would change by more than its
-tolerance. A file is {"about", "tolerance", "cases"}; numbers are float32 written with 9 digits, arrays are flat,
-row-major, beside their shape.
+files; none of them is asked here. `--check` writes nothing and exits 1 when a number has moved by more than
+the file's tolerance. A file is {"about", "tolerance", "cases"}; numbers are float32 written with 9 digits, and
+arrays are flat, row-major, beside their shape.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def noise() -> dict[str, Any]:
             )
     return {
         "about": (
-            "torch.randn(size, generator=torch.Generator().manual_seed(seed)) on the CPU: first and last 20 values."
+            "torch.randn(size, generator=torch.Generator().manual_seed(seed)), CPU: first and last 20 values."
         ),
         "tolerance": 1e-6,
         "cases": cases,
@@ -222,8 +222,8 @@ def sampling() -> dict[str, Any]:
     return {
         "about": (
             "ComfyUI's KSAMPLER (noise scaling, inpainting mask, guidance, inverse scaling) over the velocity"
-            " 0.5 x + c cos(3 t) - 0.25 t, where c is positive or negative and t the frame's own time (0 for a"
-            " given first frame, else sigma)."
+            " 0.5 x + c cos(3 t) - 0.25 t, where c is positive or negative and t the frame's own time (0 for"
+            " a given first frame, else sigma)."
         ),
         "tolerance": 2e-5,
         "cases": cases,
@@ -255,7 +255,7 @@ def resize() -> dict[str, Any]:
             }
         )
     return {
-        "about": "ComfyUI's common_upscale(image, width, height, 'bilinear', 'center') of [H, W, 3] pixels / 255.",
+        "about": "ComfyUI's common_upscale(image, width, height, 'bilinear', 'center'), pixels / 255.",
         "tolerance": 1e-6,
         "cases": cases,
     }
@@ -309,9 +309,7 @@ def main() -> int:
             old = json.loads(path.read_text("utf-8")) if path.exists() else None
             if differs(old, new, new["tolerance"]):
                 stale += 1
-                print(
-                    f"{path.name} is not what this ComfyUI and torch give; run this command without --check."
-                )
+                sys.stderr.write(f"{path.name} is not what this ComfyUI and torch give; write it again.\n")
         else:
             lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in new["cases"])
             head = json.dumps({key: new[key] for key in ("about", "tolerance")})[:-1]
