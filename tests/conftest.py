@@ -10,6 +10,9 @@ import pytest
 from host.client import ComfyClient
 from host.server import ComfyServer
 
+# Screenshots show the words on the nodes at any zoom, and nothing that covers the graph.
+READABLE_EDITOR = {"LiteGraph.Canvas.MinFontSizeForLOD": 0, "Comfy.Minimap.Visible": False}
+
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
@@ -17,7 +20,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
 
     Tests give their output files prefixes of their own, and leave the queue empty.
     """
-    with ComfyServer(Path(tmp_path_factory.mktemp("comfyui"))) as server:
+    base = Path(tmp_path_factory.mktemp("comfyui"))
+    with ComfyServer(base, settings=READABLE_EDITOR) as server:
         yield server
 
 

@@ -36,7 +36,7 @@ def load_workflow(path: Path) -> JSON:
 
 def to_prompt(workflow: JSON, definitions: JSON) -> JSON:
     """The prompt of a workflow, given the node definitions that `/object_info` serves."""
-    if workflow.get("definitions", {}).get("subgraphs"):
+    if (workflow.get("definitions") or {}).get("subgraphs"):
         raise WorkflowError(
             "The workflow holds subgraphs, which this converter does not open: expand them first."
         )
@@ -50,7 +50,7 @@ def to_prompt(workflow: JSON, definitions: JSON) -> JSON:
         if kind not in definitions:
             raise WorkflowError(f"Node {node['id']} is a {kind}, which this ComfyUI does not have.")
         inputs = dict(widget_inputs(node, definitions[kind]))
-        for socket in node.get("inputs", ()):
+        for socket in node.get("inputs") or ():
             source = follow(socket.get("link"), nodes, links)
             if source is not None:
                 inputs[socket["name"]] = [str(source[0]), source[1]]
@@ -73,7 +73,7 @@ def follow(
         return follow(node["inputs"][0].get("link"), nodes, links)
     if node.get("mode", 0) == BYPASSED:
         wanted = node["outputs"][slot]["type"]
-        for socket in node.get("inputs", ()):
+        for socket in node.get("inputs") or ():
             if socket.get("type") == wanted and socket.get("link") is not None:
                 return follow(socket["link"], nodes, links)
         return None

@@ -1,0 +1,1 @@
+"""Tests that drive ComfyUI's own frontend as a person does."""
