@@ -51,10 +51,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     pair = commands.add_parser("pair", help="pair with a desk that shows an offer")
-    pair.add_argument("uri", nargs="?", help="the pairing address, in quotes: pocketvideo://HOST:PORT/#s=...&f=...")
+    pair.add_argument(
+        "uri", nargs="?", help="the pairing address, in quotes: pocketvideo://HOST:PORT/#s=...&f=..."
+    )
     pair.add_argument("--desk", metavar="HOST:PORT", help="the desk's address, to pair by typed code")
     pair.add_argument("--code", help="the digits that the desk shows")
-    pair.add_argument("--name", default=platform.node()[:64] or "device", help="what the desk calls this device")
+    pair.add_argument(
+        "--name", default=platform.node()[:64] or "device", help="what the desk calls this device"
+    )
     run = commands.add_parser("run", help="wait for jobs and run them")
     run.add_argument("--once", action="store_true", help="end after one job")
     run.add_argument("--threads", type=int, default=None, help="cores to compute on (default: all)")
@@ -76,7 +80,9 @@ async def _pair(home: Home, options: argparse.Namespace) -> int:
     line = ProgressLine()
 
     def show(code: str) -> None:
-        line.say(f"Verification code: {code[:3]} {code[3:]}. Confirm this device at the desk if it shows the same.")
+        line.say(
+            f"Verification code: {code[:3]} {code[3:]}. Confirm this device at the desk if it shows the same."
+        )
 
     def same_code(code: str) -> bool:
         sys.stderr.write(f"Does the desk show {code[:3]} {code[3:]}? [y/N] ")
@@ -105,7 +111,9 @@ async def _forget(home: Home, desk_id: str) -> int:
     if pairing is None:
         raise AgentError(f"No desk with id {desk_id} is paired; see the command `list`.")
     try:
-        async with Desk(pairing.host, pairing.port, pinned_context(pairing.certificate), pairing.token) as desk:
+        async with Desk(
+            pairing.host, pairing.port, pinned_context(pairing.certificate), pairing.token
+        ) as desk:
             await desk.unpair()
     except AgentError as error:
         if not (isinstance(error, DeskRefused) and error.status == 401):

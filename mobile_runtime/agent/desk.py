@@ -43,8 +43,8 @@ class JobOffer:
 async def fetch_certificate(host: str, port: int, fingerprint: str) -> bytes:
     """The desk's authority (DER), compared with `fingerprint` unless that is empty.
 
-    This one request cannot verify TLS, because the certificate it fetches is what all others verify with; nothing
-    secret is sent, and a certificate with another fingerprint is refused.
+    This one request cannot verify TLS, because the certificate it fetches is what all others verify with;
+    nothing secret is sent, and a certificate with another fingerprint is refused.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -55,8 +55,9 @@ async def fetch_certificate(host: str, port: int, fingerprint: str) -> bytes:
     found = hashlib.sha256(certificate).hexdigest()
     if fingerprint and not hmac.compare_digest(found, fingerprint):
         raise AgentError(
-            f"The desk at {host}:{port} is not the one of this pairing address: its fingerprint is {found[:16]}..., "
-            f"not {fingerprint[:16]}...; make a new offer at the desk, and if it happens again, someone stands between."
+            f"The desk at {host}:{port} is not the one of this pairing address: its fingerprint is"
+            f" {found[:16]}..., not {fingerprint[:16]}...; make a new offer at the desk, and if it happens"
+            " again, someone stands between."
         )
     return certificate
 
@@ -90,7 +91,9 @@ class Desk:
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
+            ),
         )
         return self
 
@@ -135,13 +138,17 @@ class Desk:
                 dict(answer["values"]),
             )
         except (KeyError, TypeError, ValueError):
-            raise AgentError("The desk sent a job that this agent does not understand; update the agent.") from None
+            raise AgentError(
+                "The desk sent a job that this agent does not understand; update the agent."
+            ) from None
 
     async def manifest(self, bundle_id: str) -> bytes:
         """GET /v1/bundles/{bundle_id}/manifest; its hash is compared with the id (T12)."""
         data = await self.bytes_of(f"/v1/bundles/{bundle_id}/manifest", MAX_MANIFEST)
         if hashlib.sha256(data).hexdigest() != bundle_id:
-            raise AgentError("manifest.json is damaged: its SHA-256 is not the bundle's id; send the job again.")
+            raise AgentError(
+                "manifest.json is damaged: its SHA-256 is not the bundle's id; send the job again."
+            )
         return data
 
     @asynccontextmanager
@@ -152,7 +159,9 @@ class Desk:
             start = 0
             if answer.status == 206:
                 if not answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-                    raise AgentError("The desk answered another range than the one asked for; update the agent.")
+                    raise AgentError(
+                        "The desk answered another range than the one asked for; update the agent."
+                    )
                 start = offset
             yield start, answer.content
 
@@ -225,8 +234,8 @@ class Desk:
                 yield answer
         except aiohttp.ClientConnectorCertificateError as error:
             raise AgentError(
-                f"The desk at {self._address} shows a certificate that its own authority did not make for this "
-                "address; if the desk has moved, pair this device again."
+                f"The desk at {self._address} shows a certificate that its own authority did not make for"
+                " this address; if the desk has moved, pair this device again."
             ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__

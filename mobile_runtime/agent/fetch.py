@@ -1,4 +1,4 @@
-"""Fetching a bundle into the device's store: several files at once, resumed by Range, verified by SHA-256 (T12)."""
+"""Fetching a bundle into the device's store: several files at once, resumed, checked by SHA-256 (T12)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def _fetch_file(desk: Desk, store: Store, entry: File, progress: _Progress
             await _receive(desk, part, entry, progress)
             return
         except DigestError:
-            # A power cut can spoil what an earlier try wrote; only bytes that are all new prove the desk's file bad.
+            # A power cut can spoil what an earlier try wrote; only an all new file proves the desk's bad.
             if part.offset == 0:
                 raise
             progress.add(-part.offset, entry["path"])
@@ -78,7 +78,9 @@ async def _receive(desk: Desk, part: PartFile, entry: File, progress: _Progress)
     if part.offset < entry["bytes"]:
         async with desk.blob(entry["sha256"], part.offset) as (start, stream):
             if start != part.offset:
-                raise AgentError("The desk does not resume transfers, which its protocol asks of it; update it.")
+                raise AgentError(
+                    "The desk does not resume transfers, which its protocol asks of it; update it."
+                )
             try:
                 async for chunk in stream.iter_chunked(CHUNK):
                     await asyncio.to_thread(part.write, chunk)

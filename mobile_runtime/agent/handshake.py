@@ -97,7 +97,7 @@ def read_uri(uri: str) -> Invitation:
 
 
 def read_code(address: str, code: str) -> Invitation:
-    """An invitation from `HOST:PORT` and the eight digits that the desk shows; AgentError if they are not that."""
+    """An invitation from `HOST:PORT` and the digits that the desk shows; AgentError if they are not that."""
     digits = code.replace(" ", "").replace("-", "")
     try:
         parts = urlsplit(f"//{address.strip()}")

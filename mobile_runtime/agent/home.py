@@ -1,6 +1,6 @@
 """The device's folder: whom it is paired with, its bundle store and what it made.
 
-`device.json` holds bearer tokens, so it is written with mode 0600, replaced atomically and never printed (T16).
+`device.json` holds bearer tokens: it is written with mode 0600, replaced atomically and never printed (T16).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -110,7 +111,7 @@ def _text(data: bytes) -> str:
 
 def _lock(descriptor: int) -> bool:
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)

@@ -42,7 +42,7 @@ async def do_job(
 ) -> bool:
     """Run one job to its end; True if the desk has its result, False if the job failed or was withdrawn.
 
-    Raises DeskUnreachable while nothing but bytes was gained: the desk hands the job out again and it resumes.
+    Raises DeskUnreachable when the desk is gone; it hands the job out again, and what is here stays here.
     """
     reporter = Reporter(desk, offer.job_id, line)
     reporting = asyncio.create_task(reporter.run())
@@ -105,7 +105,10 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, thr
             "device": device_facts(),
             "attempt": offer.attempt,
             "seconds": {"fetch": fetch, "self_test": test, "run": run},
-            "timings": result.timings,
+            "operations": [
+                {"id": op["id"], "op": op["op"], "seconds": round(result.timings[op["id"]], 3)}
+                for op in bundle.manifest["plan"]
+            ],
             "evaluations": result.evaluations,
             "values": result.values,
             "peak_rss_bytes": result.peak_rss_bytes,
@@ -149,7 +152,10 @@ async def _send(
     frames = result.frames
     shape = int(frames.shape[0]), int(frames.shape[1]), int(frames.shape[2])
     steps: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
-        ("frames", lambda: desk.send_frames(offer.job_id, shape, memoryview(frames).cast("B"))),
+        (
+            "frames",
+            lambda: desk.send_frames(offer.job_id, shape, np.ascontiguousarray(frames).data.cast("B")),
+        ),
         ("video", lambda: desk.send_video(offer.job_id, Path(result.video_path))),
         ("report", lambda: desk.done(offer.job_id, report)),
     ]
@@ -195,7 +201,7 @@ async def _unless_withdrawn(reporter: Reporter, work: Coroutine[Any, Any, T]) ->
 
 
 async def _in_thread(reporter: Reporter, work: Callable[[], T]) -> T:
-    """Run engine work in a thread, to its end even when this task is cancelled: memory maps must not outlive it."""
+    """Run engine work in a thread, to its end even if this task is cancelled, as it reads memory maps."""
     future = asyncio.get_running_loop().run_in_executor(None, work)
     try:
         return await asyncio.shield(future)
@@ -221,9 +227,14 @@ def device_facts() -> dict[str, Any]:
 
 
 class RunShares:
-    """Turns progress within one op into progress within the whole run, by a rough share of time per kind of op."""
+    """Turns progress within one op into progress within the run, by a rough share of time per kind of op."""
 
-    SHARES: ClassVar[dict[str, float]] = {"denoise": 80.0, "decode": 12.0, "write_video": 3.0, "encode_text": 3.0}
+    SHARES: ClassVar[dict[str, float]] = {
+        "denoise": 80.0,
+        "decode": 12.0,
+        "write_video": 3.0,
+        "encode_text": 3.0,
+    }
 
     def __init__(self, bundle: Bundle) -> None:
         self._done: dict[str, tuple[float, float]] = {}

@@ -21,7 +21,9 @@ LONGEST_PAUSE = 10.0
 class Agent:
     """Runs jobs for the desks that `home` is paired with."""
 
-    def __init__(self, home: Home, line: ProgressLine, *, once: bool = False, threads: int | None = None) -> None:
+    def __init__(
+        self, home: Home, line: ProgressLine, *, once: bool = False, threads: int | None = None
+    ) -> None:
         self._home = home
         self._line = line
         self._once = once
@@ -40,7 +42,8 @@ class Agent:
             # With several desks, one that turned us away does not end the work for the others.
             while pending and not (self._once and self._job_is_over):
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                succeeded = succeeded or any([task.result() for task in done])
+                results = [task.result() for task in done]
+                succeeded = succeeded or any(results)
             return succeeded
         finally:
             for task in pending:
@@ -48,7 +51,7 @@ class Agent:
             await asyncio.gather(*pending, return_exceptions=True)
 
     async def _serve(self, pairing: Pairing) -> bool:
-        """Work for one desk until it turns us away, or with `once` until a job is over; True if that succeeded."""
+        """Work for one desk until it turns us away, or with `once` for one job: True if that succeeded."""
         pause = FIRST_PAUSE
         silent = False
         while True:
@@ -74,7 +77,9 @@ class Agent:
             except DeskRefused as error:
                 if error.status == 401:
                     self._home.remove(pairing.desk_id)
-                    self._line.say(f"{pairing.desk_name} no longer knows this device; pair it again to use it.")
+                    self._line.say(
+                        f"{pairing.desk_name} no longer knows this device; pair it again to use it."
+                    )
                     return False
                 log.warning("%s answered: %s", pairing.desk_name, error)
             except AgentError as error:

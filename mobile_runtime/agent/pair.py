@@ -1,4 +1,4 @@
-"""Pairing from the device's side: introduce, reveal, compare, wait for the desk (docs/protocol.md section 4)."""
+"""Pairing from the device's side: introduce, reveal, compare, wait (docs/protocol.md section 4)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ async def pair(
 ) -> Pairing:
     """Pair this device with the desk of `invitation` and remember it in `home`.
 
-    `show` gets the verification code; `same_code` asks this device's user whether the desk shows it too, and is
-    called only where the authority was not pinned by a fingerprint. Raises AgentError with one sentence.
+    `show` gets the verification code; `same_code` asks this device's user whether the desk shows it too, and
+    is called only where the authority was not pinned by a fingerprint. Raises AgentError with one sentence.
     """
     certificate = await fetch_certificate(invitation.host, invitation.port, invitation.fingerprint)
     fingerprint = hashlib.sha256(certificate).hexdigest()
@@ -43,7 +43,9 @@ async def pair(
             pairing_id, desk_nonce = str(answer["pairing_id"]), str(answer["desk_nonce"])
             desk_name = str(answer["desk"]["name"])[:64]
         except (KeyError, TypeError):
-            raise AgentError("The desk's answer is not what this agent understands; update the agent.") from None
+            raise AgentError(
+                "The desk's answer is not what this agent understands; update the agent."
+            ) from None
         await desk.reveal(pairing_id, identity.nonce)
         code = identity.verification_code(fingerprint, desk_nonce)
         show(code)

@@ -17,7 +17,7 @@ HEARTBEAT_SECONDS = 4.0
 class Reporter:
     """Holds the newest progress of one job and posts it; sets `cancel` when the desk wants the job no more.
 
-    `update` may be called from any thread and never waits. `run` is a task that ends when the job is withdrawn.
+    `update` may be called from any thread and never waits; the task `run` ends when the job is withdrawn.
     """
 
     def __init__(self, desk: Desk, job_id: str, line: ProgressLine) -> None:

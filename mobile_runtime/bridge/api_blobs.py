@@ -1,4 +1,4 @@
-"""Handlers of docs/protocol.md section 7: manifests, and files by hash with ranges and honest counters (T7, T12)."""
+"""Handlers of docs/protocol.md section 7: manifests, and files by hash, in ranges and counted (T7, T12)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def blob(request: web.Request) -> web.StreamResponse:
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int]:
-    """First and last byte that a Range header asks for (both included); ApiError 416 for what is not understood."""
+    """First and last byte that a Range header asks for, both included; ApiError 416 for anything else."""
     if header is None:
         return 0, size - 1
     match = re.fullmatch(r"bytes=([0-9]{1,18})-([0-9]{0,18})", header)

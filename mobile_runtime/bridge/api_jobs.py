@@ -96,7 +96,7 @@ async def fail_job(request: web.Request) -> web.Response:
 
 
 def plain_text(text: str) -> str:
-    """A device's message as one bounded line of plain text (T14): control and direction characters become spaces."""
+    """A message as one bounded line of plain text: control and direction characters become spaces (T14)."""
     kept = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text[:MAX_MESSAGE])
     return " ".join(kept.split())
 

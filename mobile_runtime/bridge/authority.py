@@ -1,6 +1,6 @@
 """The bridge's own certificate authority and the certificate it serves (docs/protocol.md section 3).
 
-Knows nothing about pairing or HTTP. Keys are EC P-256; the authority lives ten years, the served leaf 397 days
+Knows nothing about pairing or HTTP. Keys are EC P-256; the authority lives ten years, the leaf 397 days
 and is made anew when the address changes, when 30 days are left or when its files do not fit together.
 """
 
@@ -47,7 +47,7 @@ def load_authority(folder: Path) -> Authority:
 
 
 def server_context(folder: Path, names: tuple[str, ...]) -> ssl.SSLContext:
-    """A TLS 1.3 server context whose certificate is valid for `names` (addresses or DNS names) and loopback."""
+    """A TLS 1.3 server context with a certificate for `names` (addresses or DNS names) and loopback."""
     wanted = tuple(sorted({*names, *LOOPBACK_NAMES}))
     certificate, key = _authority(folder)
     leaf_path, key_path = folder / "leaf.pem", folder / "leaf.key.pem"

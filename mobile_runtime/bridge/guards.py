@@ -1,6 +1,6 @@
 """What every request passes before a handler sees it (docs/protocol.md section 1; T1, T2, T3, T17).
 
-`shield` is the middleware for all requests (host, origin, errors, headers); `guarded` wraps one route's handler
+`shield` is the middleware for all requests (host, origin, errors); `guarded` wraps one route's handler
 with what the route table says of it (paired or public, body kind and limit).
 """
 

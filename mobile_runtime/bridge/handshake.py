@@ -28,12 +28,12 @@ def commitment_of(nonce: bytes) -> str:
 
 
 def token_hash(token: str) -> str:
-    """SHA-256 of a bearer token's text; a token has 256 random bits, so it needs neither salt nor stretching."""
+    """SHA-256 of a bearer token's text; its 256 random bits need neither salt nor stretching."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def proof_of(key: bytes, fingerprint: str, device: Introduction) -> str:
-    """HMAC-SHA256 that shows knowledge of `key` to the owner of the authority `fingerprint`, and to nobody else."""
+    """HMAC-SHA256 that shows knowledge of `key` to the owner of the authority `fingerprint` alone."""
     message = _lines(
         "pocketvideo-pair-1", fingerprint, device.commitment, device.token_sha256, device.name, device.kind
     )

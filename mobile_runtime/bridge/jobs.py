@@ -1,12 +1,13 @@
-"""Jobs at the desk: a short queue per device, one job handed out at a time, results accepted once (T6, T17, T18).
+"""Jobs at the desk: a short queue per device, one job out at a time, results taken once (T6, T17, T18).
 
-`JobBoard` lives on the bridge's event loop and knows nothing about HTTP; a `Job` is also read by the thread that
-waits in `Bridge.push`, through its thread-safe queue of events and its `over` flag.
+`JobBoard` lives on the bridge's event loop and knows nothing about HTTP; a `Job` is also read by the thread
+that waits in `Bridge.push`, through its thread-safe queue of events and its `over` flag.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import secrets
@@ -31,7 +32,7 @@ AWAY_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class JobEvent:
-    """Progress of a job: `stage` from docs/protocol.md or the desk's own `queued`, `away`; `fraction` 0 to 1."""
+    """Progress of a job: `stage` as in docs/protocol.md or the desk's `queued`, `away`; `fraction` 0 to 1."""
 
     stage: str
     fraction: float | None
@@ -85,16 +86,14 @@ class JobBoard:
         return job
 
     async def next(self, device_id: str, seconds: float) -> Job | None:
-        """The device's oldest open job, handed out anew, or None after `seconds`; a newer poll ends an older one."""
+        """The device's oldest open job, or None after `seconds`; a newer poll ends an older one."""
         self._signal(device_id)
         wake = self._wake[device_id] = asyncio.Event()
         job = self._oldest(device_id)
         try:
             if job is None and seconds > 0 and not self._closed:
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(wake.wait(), seconds)
-                except TimeoutError:
-                    pass
                 if self._wake.get(device_id) is not wake:
                     return None
                 job = self._oldest(device_id)

@@ -35,7 +35,7 @@ def bind(host: str, port: int) -> socket.socket:
     # "Every interface" would open the bridge to networks that the user did not think of (T3).
     if not host or ipaddress.ip_address(str(address[0]).partition("%")[0]).is_unspecified:
         raise BridgeError(
-            f"The bridge does not listen on every interface ({host!r}); give the address of the network to use."
+            f"The bridge does not listen on every interface ({host!r}); give one address to use."
         )
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -49,7 +49,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise BridgeError(
-            f"The bridge cannot listen on {host}:{port}: {error.strerror or error}; choose another address or port."
+            f"The bridge cannot listen on {host}:{port}: {error.strerror or error}; choose another."
         ) from error
     return listener
 
@@ -65,7 +65,7 @@ class Listener:
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._stop: asyncio.Event | None = None
-        # A daemon thread, so that a hanging transfer cannot keep the interpreter alive; Bridge stops it at exit.
+        # A daemon thread, so that a hanging transfer cannot keep Python alive; Bridge stops it at exit.
         self._thread = threading.Thread(target=self._main, name="pocketvideo-bridge", daemon=True)
 
     def start(self) -> None:
@@ -106,7 +106,7 @@ class Listener:
         limits = self._core.limits
         runner = web.AppRunner(
             make_app(self._core),
-            access_log=None,  # addresses of requests are nobody's business, and nothing secret may slip in (T16)
+            access_log=None,  # nothing secret may slip into a log (T16)
             handler_cancellation=True,  # a device that hangs up must not look connected
             keepalive_timeout=limits.first_request_seconds,
             lingering_time=2.0,  # a refused body is read on for so long, that the refusal can be read

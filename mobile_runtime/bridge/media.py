@@ -13,7 +13,7 @@ TOP_LEVEL_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide
 
 
 def frame_shape(frames: str, height: str, width: str, length: int) -> tuple[int, int, int]:
-    """The shape (T, H, W) that a query names, if `length` bytes of RGB24 fit it exactly; else ApiError 400."""
+    """The shape (T, H, W) that a query names, if `length` bytes of RGB24 fit it; else ApiError 400."""
     if not all(text.isascii() and text.isdigit() and len(text) <= 5 for text in (frames, height, width)):
         raise ApiError(400, "bad_request", "Frames, height and width must be whole numbers.")
     shape = int(frames), int(height), int(width)
@@ -32,7 +32,7 @@ def frame_shape(frames: str, height: str, width: str, length: int) -> tuple[int,
 
 
 def check_mp4(data: bytes | bytearray) -> None:
-    """Walk the top-level boxes of an MP4 to its last byte; ApiError 400 names the first thing that is wrong."""
+    """Walk the top-level boxes of an MP4 to its last byte; ApiError 400 names what is wrong."""
     position = 0
     seen: list[bytes] = []
     while position < len(data):

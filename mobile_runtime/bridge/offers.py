@@ -1,7 +1,7 @@
 """What of a bundle the bridge serves: the manifest's bytes and an index from hash to file (T7, T12).
 
-A path never comes from a request: the index is built once from the manifest of an opened bundle, which keeps its
-files inside its folder, and links are refused.
+A path never comes from a request: the index is built once from the manifest of an opened bundle, which
+keeps its files inside its folder, and links are refused.
 """
 
 from __future__ import annotations
@@ -68,4 +68,6 @@ class BundleOffer:
 
 
 def _gone(name: str) -> ApiError:
-    return ApiError(404, "not_found", f"The file {name} changed or went away at the desk; send the job again.")
+    return ApiError(
+        404, "not_found", f"The file {name} changed or went away at the desk; send the job again."
+    )

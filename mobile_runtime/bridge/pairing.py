@@ -1,7 +1,7 @@
 """Pairing at the desk: one offer, five tries, a commitment, and a person who confirms (T4, T5).
 
-`PairingDesk` is plain state with an injected clock; it knows nothing about HTTP or files. All methods run on the
-bridge's event loop.
+`PairingDesk` is plain state with an injected clock; it knows nothing about HTTP or files. All methods run on
+the bridge's event loop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CODE_DIGITS = 8
 
 @dataclass(frozen=True)
 class PairingOffer:
-    """What the desk shows: `uri` (for a QR code or to copy), `code` to type, and when it ends (Unix seconds)."""
+    """What the desk shows: `uri` (QR code or to copy), `code` to type, and when it ends (Unix seconds)."""
 
     uri: str
     code: str

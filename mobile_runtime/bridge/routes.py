@@ -1,6 +1,6 @@
 """The one table of the bridge's routes (docs/protocol.md section 2), each public or paired.
 
-Nothing else registers a handler; tests walk this table, the document and the running server against each other.
+Nothing else registers a handler; tests hold this table, the document and the running server to each other.
 """
 
 from __future__ import annotations

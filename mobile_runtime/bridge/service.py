@@ -16,9 +16,7 @@ import contextlib
 import json
 import logging
 import platform
-import queue
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,27 +27,25 @@ import numpy as np
 from ..bundle import Bundle
 from .authority import load_authority, server_context
 from .core import BridgeCore, Limits
-from .errors import BridgeError, PushCancelled
+from .errors import BridgeError
 from .handshake import authority_part
 from .jobs import AWAY_SECONDS, Job, JobEvent
 from .listener import Listener, bind
 from .offers import BundleOffer
 from .pairing import PairingDesk, PairingOffer, PendingDevice
 from .state import BridgeState, DeviceRecord
+from .waiting import CONNECT_SECONDS, PATIENCE_SECONDS, wait_for_job
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Longest pause of an agent between two attempts to reach the desk is 10 s, so a living one calls within this.
-CONNECT_SECONDS = 25.0
-PATIENCE_SECONDS = 120.0
 MAX_VALUES_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """A paired device as the desk shows it; times are Unix seconds, `connected` is true while it asks for work."""
+    """A paired device as the desk shows it; times in Unix seconds, `connected` if heard of just now."""
 
     device_id: str
     name: str
@@ -63,8 +59,8 @@ class DeviceInfo:
 class JobResult:
     """What a device made: `frames` uint8 [T, H, W, 3], the MP4's bytes, its report, and what the push cost.
 
-    `bundle_bytes` is what a device with an empty store fetches, `sent_bytes` what was really sent for this job,
-    `attempts` how often the job was handed out.
+    `bundle_bytes` is what a device with an empty store fetches, `sent_bytes` what was really sent for this
+    job, `attempts` how often the job was handed out.
     """
 
     frames: np.ndarray[Any, Any]
@@ -271,7 +267,15 @@ class Bridge:
 
         job, sent_before = self._call(submit)
         try:
-            self._wait(job, device, on_event, cancelled, connect_seconds, patience_seconds)
+            wait_for_job(
+                job,
+                device.name,
+                lambda: self._silence(device.device_id),
+                on_event,
+                cancelled,
+                connect_seconds,
+                patience_seconds,
+            )
         finally:
             # Also after an exception in on_event: the device must not go on for nobody.
             sent_after = self._withdraw(job)
@@ -286,7 +290,7 @@ class Bridge:
         if not devices:
             raise BridgeError(
                 "No device is paired with this desk; choose PocketVideo: Pair a device, or run "
-                "`python -m comfyui_pocketvideo.mobile_runtime.agent pair URI` on the device."
+                "`python -m comfyui_pocketvideo.mobile_runtime.agent --home FOLDER pair URI` on the device."
             )
         if not device_id:
             if len(devices) > 1:
@@ -301,51 +305,6 @@ class Bridge:
         raise BridgeError(
             f"The device {device_id} is not paired with this desk; pair it or choose another one."
         )
-
-    def _wait(
-        self,
-        job: Job,
-        device: DeviceInfo,
-        on_event: Callable[[JobEvent], None] | None,
-        cancelled: Callable[[], bool] | None,
-        connect_seconds: float,
-        patience_seconds: float,
-    ) -> None:
-        tell = on_event or (lambda event: None)
-        started = time.monotonic()
-        seen = away = False
-        tell(JobEvent("queued", None, f"waiting for {device.name}"))
-        while True:
-            over = job.over.is_set()
-            try:
-                while True:
-                    tell(job.events.get_nowait())
-            except queue.Empty:
-                pass
-            if over:
-                return
-            if cancelled is not None and cancelled():
-                raise PushCancelled(f"The job on {device.name} was cancelled.")
-            silence = self._silence(device.device_id)
-            seen = seen or silence < AWAY_SECONDS
-            if not seen and time.monotonic() - started > connect_seconds:
-                raise BridgeError(
-                    f"{device.name} is not connected; start it with "
-                    "`python -m comfyui_pocketvideo.mobile_runtime.agent run` and queue the workflow again."
-                )
-            if silence > max(patience_seconds, AWAY_SECONDS) and seen:
-                raise BridgeError(
-                    f"{device.name} went away and did not come back within {patience_seconds:.0f} seconds; start it "
-                    "again and queue the workflow again: what it has already is not sent twice."
-                )
-            if seen and (silence > AWAY_SECONDS) != away:
-                away = not away
-                tell(
-                    JobEvent(
-                        "away" if away else "queued", None, f"{device.name} is {'away' if away else 'back'}"
-                    )
-                )
-            job.over.wait(0.1)
 
     def _withdraw(self, job: Job) -> int:
         async def work(core: BridgeCore) -> int:

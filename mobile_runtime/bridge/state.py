@@ -54,8 +54,8 @@ class BridgeState:
     def by_token_hash(self, digest: str) -> DeviceRecord | None:
         """The device whose token has this SHA-256, or None.
 
-        A dictionary or loop over hashes is safe here: an attacker who times it learns about hashes, and cannot
-        choose a token by its hash.
+        A loop over hashes is safe: an attacker who times it learns about hashes, and cannot choose a token by
+        its hash.
         """
         return next((device for device in self._devices.values() if device.token_sha256 == digest), None)
 
@@ -109,6 +109,6 @@ class BridgeState:
             devices = [DeviceRecord(**entry) for entry in document["devices"]]
         except (ValueError, KeyError, TypeError) as error:
             raise BridgeError(
-                f"The bridge's state file {self._path} is damaged ({error}); delete it and pair your devices again."
+                f"The bridge's state file {self._path} is damaged ({error}); delete it and pair again."
             ) from error
         self._devices = {device.device_id: device for device in devices}

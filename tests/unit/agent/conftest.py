@@ -1,4 +1,4 @@
-"""A bridge with a bandwidth that tests can set, a bundle of a few megabytes, and the agent as a real process."""
+"""A bridge with a bandwidth that tests can set, and the agent as a real process."""
 
 from __future__ import annotations
 

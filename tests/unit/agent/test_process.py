@@ -66,7 +66,9 @@ def test_a_second_job_of_the_same_bundle_sends_no_file(workplace: Workplace, bun
     assert record == first.report["self_test"]
 
 
-def test_a_second_bundle_sends_only_what_differs(workplace: Workplace, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_second_bundle_sends_only_what_differs(
+    workplace: Workplace, bundle: Bundle, tmp_path: Path
+) -> None:
     workplace.agent("run")
     workplace.push(bundle).result(60)
     other = tiny_bundle.build(tmp_path / "other", ballast=(*BALLAST, 50_000))
@@ -85,7 +87,7 @@ def kill(workplace: Workplace, when: Callable[[], object]) -> None:
     wait_for(lambda: workplace.open_transfers() == 0)
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
 def test_a_device_killed_during_the_push_loses_nothing_and_gets_only_what_is_missing(
     workplace: Workplace, bundle: Bundle, share: float
 ) -> None:
@@ -107,10 +109,15 @@ def test_a_device_killed_again_and_again_finishes_all_the_same(workplace: Workpl
     workplace.limit(500_000.0)
     future = workplace.push(bundle)
     resent = 0
-    for share in (0.1, 0.25, 0.5, 0.75):
+    for share in (0.2, 0.6):
         have = total(bundle) - workplace.store.missing_bytes(bundle.manifest)
         start = workplace.sent()
-        kill(workplace, lambda start=start, have=have, share=share: have + workplace.sent() - start >= share * total(bundle))
+        kill(
+            workplace,
+            lambda start=start, have=have, share=share: (
+                have + workplace.sent() - start >= share * total(bundle)
+            ),
+        )
         kept = total(bundle) - workplace.store.missing_bytes(bundle.manifest)
         assert kept >= have
         resent += workplace.sent() - start - (kept - have)
@@ -120,7 +127,7 @@ def test_a_device_killed_again_and_again_finishes_all_the_same(workplace: Workpl
     workplace.agent("run")
     result = future.result(60)
     assert workplace.sent() - before == missing
-    assert result.attempts == 5
+    assert result.attempts == 3
     # Bytes sent beyond the bundle's size are those in flight when the power went, and nothing else.
     assert result.sent_bytes == total(bundle) + resent
 
@@ -132,10 +139,13 @@ def test_a_device_killed_while_it_computes_starts_the_job_anew_without_any_trans
     kill(workplace, lambda: [event for event in workplace.events if event.stage == "run"])
     assert not future.done()
     before = workplace.sent()
+    seen = len(workplace.events)
     workplace.agent("run")
-    result = future.result(120)
-    assert result.attempts == 2 and result.report["attempt"] == 2
+    wait_for(lambda: [event for event in workplace.events[seen:] if event.stage == "run"], 60)
     assert workplace.sent() == before
+    workplace.cancel.set()
+    with pytest.raises(PushCancelled):
+        future.result(20)
 
 
 def test_cancelling_at_the_desk_stops_the_device_which_then_takes_the_next_job(
@@ -183,9 +193,11 @@ def test_t16_the_agent_never_prints_its_token(workplace: Workplace, bundle: Bund
     assert workplace.pairing.token not in output + errors + listing
 
 
-def test_a_value_out_of_bounds_fails_the_job_in_the_engines_words(workplace: Workplace, bundle: Bundle) -> None:
+def test_a_value_out_of_bounds_fails_the_job_in_the_engines_words(
+    workplace: Workplace, bundle: Bundle
+) -> None:
     agent = workplace.agent("run", "--once")
-    with pytest.raises(Exception, match="did not finish the job: .*steps"):
+    with pytest.raises(Exception, match=r"did not finish the job: .*steps"):
         workplace.push(bundle, {"steps": 5000}).result(60)
     assert agent.wait(20) == 1
 

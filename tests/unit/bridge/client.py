@@ -8,8 +8,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
-from comfyui_pocketvideo.mobile_runtime.agent.home import Pairing
 from comfyui_pocketvideo.mobile_runtime.agent.desk import pinned_context
+from comfyui_pocketvideo.mobile_runtime.agent.home import Pairing
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,17 @@ class Pushes:
         self.events: list[JobEvent] = []
         self.cancel = threading.Event()
 
-    def start(self, device_id: str | None, bundle: Bundle, values: Any = None, **options: Any) -> Future[JobResult]:
+    def start(
+        self, device_id: str | None, bundle: Bundle, values: Any = None, **options: Any
+    ) -> Future[JobResult]:
         return self.pool.submit(
-            self.bridge.push, device_id, bundle, values or {}, self.events.append, self.cancel.is_set, **options
+            self.bridge.push,
+            device_id,
+            bundle,
+            values or {},
+            self.events.append,
+            self.cancel.is_set,
+            **options,
         )
 
 
@@ -108,8 +116,10 @@ def test_the_manifest_and_every_file_are_served_exactly(
         assert answer.status == 200 and answer.body == bundle.read(name)
         assert answer.headers["Accept-Ranges"] == "bytes"
     sent = wait_for(
-        lambda: len(bridge.bytes_sent(pairing.device_id)) == len(bundle.files)
-        and bridge.bytes_sent(pairing.device_id)
+        lambda: (
+            len(bridge.bytes_sent(pairing.device_id)) == len(bundle.files)
+            and bridge.bytes_sent(pairing.device_id)
+        )
     )
     assert sent == {entry["sha256"]: entry["bytes"] for entry in bundle.files.values()}
 
@@ -121,13 +131,25 @@ def test_ranges_send_what_was_asked_and_count_it(
     take(client)
     entry = bundle.files["ballast_0.bin"]
     data, path = bundle.read("ballast_0.bin"), f"/v1/blobs/{entry['sha256']}"
-    for header, first, last in (("bytes=99990-", 99990, 99999), ("bytes=0-9", 0, 9), ("bytes=5-999999", 5, 99999)):
+    for header, first, last in (
+        ("bytes=99990-", 99990, 99999),
+        ("bytes=0-9", 0, 9),
+        ("bytes=5-999999", 5, 99999),
+    ):
         answer = client.get(path, Range=header)
         assert answer.status == 206 and answer.body == data[first : last + 1]
         assert answer.headers["Content-Range"] == f"bytes {first}-{last}/100000"
         assert answer.headers["Content-Length"] == str(last - first + 1)
     wait_for(lambda: bridge.bytes_sent(pairing.device_id) == {entry["sha256"]: 10 + 10 + 99995})
-    for header in ("bytes=100000-", "bytes=9-3", "bytes=-5", "bytes=0-1,5-6", "rows=0-1", "bytes=a-b", "bytes=0-" + "9" * 30):
+    for header in (
+        "bytes=100000-",
+        "bytes=9-3",
+        "bytes=-5",
+        "bytes=0-1,5-6",
+        "rows=0-1",
+        "bytes=a-b",
+        "bytes=0-" + "9" * 30,
+    ):
         answer = client.get(path, Range=header)
         assert (answer.status, answer.code) == (416, "bad_range"), header
         assert answer.headers["Content-Range"] == "bytes */100000"
@@ -165,7 +187,9 @@ def test_t07_a_file_swapped_for_a_link_is_not_sent(
     assert answer.status == 404 and b"XX" not in answer.body
 
 
-def test_a_push_of_a_bundle_that_lost_a_file_names_it(bridge: Bridge, pairing: Pairing, bundle: Bundle) -> None:
+def test_a_push_of_a_bundle_that_lost_a_file_names_it(
+    bridge: Bridge, pairing: Pairing, bundle: Bundle
+) -> None:
     bundle.path("tokenizer.json").unlink()
     with pytest.raises(BridgeError, match=r"tokenizer\.json"):
         bridge.push(None, bundle, {})
@@ -365,7 +389,9 @@ def test_a_poll_wakes_at_once_when_a_job_comes(pushes: Pushes, client: Client, b
         assert poll.result(10).status == 200
 
 
-def test_a_newer_poll_ends_the_older_one_and_gets_the_job(pushes: Pushes, client: Client, bundle: Bundle) -> None:
+def test_a_newer_poll_ends_the_older_one_and_gets_the_job(
+    pushes: Pushes, client: Client, bundle: Bundle
+) -> None:
     with ThreadPoolExecutor(2) as pool:
         older = pool.submit(client.get, "/v1/jobs/next?wait=25")
         time.sleep(0.3)
@@ -412,14 +438,14 @@ def test_t06_a_device_revokes_itself(client: Client, bridge: Bridge) -> None:
 
 
 def test_push_without_a_device_says_how_to_pair(bridge: Bridge, bundle: Bundle) -> None:
-    with pytest.raises(BridgeError, match="No device is paired with this desk; .*pair"):
+    with pytest.raises(BridgeError, match=r"No device is paired with this desk; .*pair"):
         bridge.push(None, bundle, {})
 
 
 def test_push_to_a_silent_device_says_how_to_start_it(bridge: Bridge, tmp_path: Path, bundle: Bundle) -> None:
     pairing = pair_device(bridge, tmp_path / "device", "Sleeping tablet")
     started = time.monotonic()
-    with pytest.raises(BridgeError, match="Sleeping tablet is not connected; start it with .* run"):
+    with pytest.raises(BridgeError, match=r"Sleeping tablet is not connected; start it with .* run"):
         bridge.push(pairing.device_id, bundle, {}, connect_seconds=0.3)
     assert time.monotonic() - started < 20
     assert client_for(pairing).get("/v1/jobs/next").status == 204
@@ -435,7 +461,9 @@ def test_push_with_two_devices_asks_to_choose(bridge: Bridge, tmp_path: Path, bu
 
 
 @pytest.mark.parametrize("values", [{"x": float("nan")}, {"x": object()}, {"x": "y" * 300_000}])
-def test_values_that_json_cannot_carry_are_refused(bridge: Bridge, pairing: Pairing, bundle: Bundle, values: Any) -> None:
+def test_values_that_json_cannot_carry_are_refused(
+    bridge: Bridge, pairing: Pairing, bundle: Bundle, values: Any
+) -> None:
     with pytest.raises(BridgeError, match="values"):
         bridge.push(None, bundle, values)
 
@@ -462,16 +490,28 @@ def test_stopping_the_bridge_fails_a_waiting_push_in_words(
         "run",
     ],
 )
-def test_malformed_events_are_refused(client: Client, running: tuple[Future[JobResult], str], event: Any) -> None:
+def test_malformed_events_are_refused(
+    client: Client, running: tuple[Future[JobResult], str], event: Any
+) -> None:
     _, path = running
     answer = client.send("POST", f"{path}/events", event)
     assert (answer.status, answer.code) == (400, "bad_request")
 
 
-@pytest.mark.parametrize("body", [b'{"report": NaN}', b'{"report": {"a": Infinity}}', b"{", b"\xff\xfe", b'{"report": ' + b'{"a":' * 30 + b"1" + b"}" * 31, b"[" * 60000])
-def test_t17_hostile_json_is_refused(client: Client, running: tuple[Future[JobResult], str], body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"report": NaN}',
+        b'{"report": {"a": Infinity}}',
+        b"{",
+        b"\xff\xfe",
+        b'{"report": ' + b'{"a":' * 30 + b"1" + b"}" * 31,
+        b"[" * 60000,
+    ],
+)
+def test_t17_hostile_json_is_refused(
+    client: Client, running: tuple[Future[JobResult], str], body: bytes
+) -> None:
     _, path = running
     answer = client.send("POST", f"{path}/done", body)
     assert (answer.status, answer.code) == (400, "bad_request")
-
-

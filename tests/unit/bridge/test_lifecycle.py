@@ -82,7 +82,7 @@ def test_t21_a_process_that_forgets_to_stop_still_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
 def test_t22_every_interface_at_once_is_refused(tmp_path: Path, host: str) -> None:
     bridge = Bridge(tmp_path / "desk", host)
-    with pytest.raises(BridgeError, match="every interface|cannot listen"):
+    with pytest.raises(BridgeError, match=r"every interface|cannot listen"):
         bridge.start()
     assert bridge_threads() == []
 

@@ -43,7 +43,13 @@ def wire(client: Client) -> Iterator[ssl.SSLSocket]:
 
 def head(client: Client, line: str, *headers: str) -> bytes:
     host = f"{client.host}:{client.port}"
-    lines = [line, f"Host: {host}", f"Origin: https://{host}", f"Authorization: Bearer {client.token}", *headers]
+    lines = [
+        line,
+        f"Host: {host}",
+        f"Origin: https://{host}",
+        f"Authorization: Bearer {client.token}",
+        *headers,
+    ]
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
@@ -89,7 +95,9 @@ def test_t17_a_compressed_body_is_refused(client: Client) -> None:
 
 
 def test_t17_a_body_that_stalls_is_cut(client: Client, wire: ssl.SSLSocket) -> None:
-    wire.sendall(head(client, "POST /v1/pairings HTTP/1.1", "Content-Type: application/json", "Content-Length: 50"))
+    wire.sendall(
+        head(client, "POST /v1/pairings HTTP/1.1", "Content-Type: application/json", "Content-Length: 50")
+    )
     wire.sendall(b"{")
     received = everything(wire)
     assert received.startswith(b"HTTP/1.1 408") and b'"timeout"' in received
@@ -147,7 +155,9 @@ def test_t17_transfers_of_one_device_are_bounded(
         assert client.get("/v1/jobs/next?wait=10").status == 200
         blobs = [f"/v1/blobs/{bundle.files[f'ballast_{index}.bin']['sha256']}" for index in range(3)]
         slow = [pool.submit(client.get, path) for path in blobs[:2]]
-        wait_for(lambda: bridge._core is not None and bridge._core.traffic.open_transfers[pairing.device_id] == 2)
+        wait_for(
+            lambda: bridge._core is not None and bridge._core.traffic.open_transfers[pairing.device_id] == 2
+        )
         answer = client.get(blobs[2])
         assert (answer.status, answer.code) == (429, "busy")
         assert [item.result(10).status for item in slow] == [200, 200]

@@ -1,4 +1,4 @@
-"""Every route behind the common rules: table, token, host, origin, body, path (docs/protocol.md sections 1, 2)."""
+"""Every route behind the common rules: table, token, host, origin, body, path (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def test_t03_paired_routes_need_a_token(stranger: Client, method: str, path: str
 
 
 @pytest.mark.parametrize(("method", "path"), PAIRED)
-def test_t03_a_token_in_the_address_is_no_token(stranger: Client, client: Client, method: str, path: str) -> None:
+def test_t03_a_token_in_the_address_is_no_token(
+    stranger: Client, client: Client, method: str, path: str
+) -> None:
     for name in ("token", "access_token", "Authorization"):
         (route,) = [item for item in ROUTES if item.method == method and example(item.path) == path]
         body = b"{}" if route.body else None
@@ -96,9 +98,13 @@ def test_public_routes_ask_for_no_token(stranger: Client, method: str, path: str
     assert call(stranger, method, path).status != 401
 
 
-@pytest.mark.parametrize("host", ["attacker.example", "attacker.example:{port}", "127.0.0.1", "", "[::]:{port}", None])
+@pytest.mark.parametrize(
+    "host", ["attacker.example", "attacker.example:{port}", "127.0.0.1", "", "[::]:{port}", None]
+)
 @pytest.mark.parametrize(("method", "path"), EVERY)
-def test_t02_a_foreign_host_name_gets_nothing(client: Client, method: str, path: str, host: str | None) -> None:
+def test_t02_a_foreign_host_name_gets_nothing(
+    client: Client, method: str, path: str, host: str | None
+) -> None:
     name = host.format(port=client.port) if host is not None else None
     answer = call(client, method, path, Host=name)
     # Without any Host the HTTP parser itself may object.
@@ -113,7 +119,13 @@ def test_t02_the_bridges_own_names_are_answered(client: Client, name: str) -> No
 
 @pytest.mark.parametrize(("method", "path"), EVERY)
 def test_t01_a_foreign_origin_gets_nothing(client: Client, method: str, path: str) -> None:
-    for origin in ("https://evil.example", "null", "", client.origin.replace("https", "http"), client.origin + "/"):
+    for origin in (
+        "https://evil.example",
+        "null",
+        "",
+        client.origin.replace("https", "http"),
+        client.origin + "/",
+    ):
         answer = call(client, method, path, Origin=origin)
         assert (answer.status, answer.code) == (403, "wrong_origin"), origin
         assert "Access-Control-Allow-Origin" not in answer.headers

@@ -1,4 +1,4 @@
-"""A small bundle that really runs: a three-layer "video model" of a few numbers, plus random ballast to send."""
+"""A small bundle that really runs: a "video model" of a few numbers, plus random ballast to send."""
 
 from __future__ import annotations
 
