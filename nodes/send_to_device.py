@@ -77,4 +77,5 @@ class PocketVideoSendToDevice(io.ComfyNode):
         file = f"{name}_{counter:05}_.mp4"
         (Path(folder) / file).write_bytes(sent.video)
         shown = ui.PreviewVideo([ui.SavedResult(file, subfolder, io.FolderType.output)]).as_dict()
-        return io.NodeOutput(sent.images, ui={**shown, **ui.PreviewText(sent.summary).as_dict()})
+        words = ui.PreviewText(sent.summary).as_dict()
+        return io.NodeOutput(sent.images, ui={**shown, **words, "pocketvideo": [sent.report]})

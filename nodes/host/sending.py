@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,15 @@ ONLY_DEVICE = "the paired device"
 
 @dataclass(frozen=True)
 class Sent:
-    """What came back: `images` float32 `[T, H, W, 3]` in 0..1, the MP4's bytes, and a line about the run."""
+    """What came back: `images` float32 `[T, H, W, 3]` in 0..1, the MP4's bytes, and a line about the run.
+
+    `report` is that line in full, as JSON holds it: seconds, bytes, the plan's operations, the device's report.
+    """
 
     images: torch.Tensor
     video: bytes
     summary: str
+    report: dict[str, Any]
 
 
 def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
@@ -58,6 +63,7 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
     def exporting(done: int, total: int, words: str) -> None:
         progress.update(done / max(1, total), words, "export")
 
+    started = time.monotonic()
     temporary = Path(folder_paths.get_temp_directory())
     temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pocketvideo-", dir=temporary) as folder:
@@ -68,9 +74,22 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
             cache_dir=desk.state_folder() / "exports",
             progress=exporting,
         )
+        exported = time.monotonic()
         result = _push(chosen, bundle, progress)
     images = torch.from_numpy(result.frames).to(torch.float32) / 255
-    return Sent(images, result.video, _summary(result))
+    report = {
+        "seconds": {
+            "export": round(exported - started, 3),
+            "push": round(time.monotonic() - exported, 3),
+        },
+        "bundle_id": bundle.id,
+        "bundle_bytes": result.bundle_bytes,
+        "sent_bytes": result.sent_bytes,
+        "attempts": result.attempts,
+        "operations": {op["id"]: op["op"] for op in bundle.manifest["plan"]},
+        "device": result.report,
+    }
+    return Sent(images, result.video, _summary(result), report)
 
 
 def device_labels() -> list[str]:

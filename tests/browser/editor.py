@@ -87,7 +87,8 @@ class Editor:
         folder = os.environ.get(SCREENSHOTS)
         if folder:
             self.page.evaluate(
-                "document.querySelectorAll('video').forEach(v => { v.pause(); v.currentTime = v.duration / 2 })"
+                "for (const video of document.querySelectorAll('video'))"
+                " { video.pause(); video.currentTime = video.duration / 2 }"
             )
             self.page.wait_for_timeout(500)
             target = REPOSITORY / folder / name

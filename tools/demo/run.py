@@ -162,15 +162,13 @@ def _device(
 def _add_device_rows(report: Report, result: RunResult, video_bytes: int) -> None:
     """Rows from what the node tells about the run: the desk's part, and the device's own report."""
     told = result.outputs[prompts.SEND_ID]["pocketvideo"][0]
-    device = told["report"]
-    seconds = told["seconds"]
-    report.add("bridge", "compile and export", seconds.get("export"), bytes=told["bundle_bytes"])
+    device = told["device"]
+    report.add("bridge", "compile and export", told["seconds"]["export"], bytes=told["bundle_bytes"])
     report.add("bridge", "push the bundle", device["seconds"]["fetch"], bytes=told["sent_bytes"])
-    report.add("device", "self-test", device["seconds"].get("self_test"))
     by_stage: dict[str, float] = {}
-    for operation in device["operations"]:
-        stage = DEVICE_STAGES.get(operation["op"], operation["op"])
-        by_stage[stage] = by_stage.get(stage, 0.0) + operation["seconds"]
+    for operation, spent in device["timings"].items():
+        stage = DEVICE_STAGES[told["operations"][operation]]
+        by_stage[stage] = by_stage.get(stage, 0.0) + spent
     for stage, spent in by_stage.items():
         report.add(
             "device",
@@ -179,7 +177,8 @@ def _add_device_rows(report: Report, result: RunResult, video_bytes: int) -> Non
             evaluations=device["evaluations"] if stage == "sample" else None,
             bytes=video_bytes if stage == "write the video" else None,
         )
-    report.facts["device"] = device
+    report.facts["device"] = device["device"]
+    report.facts["bundle"] = {key: told[key] for key in ("bundle_id", "bundle_bytes", "sent_bytes")}
 
 
 def _compare(settings: Settings, source: prompts.Source, desktop: Made, device: Made, report: Report) -> None:
