@@ -52,7 +52,7 @@ class PocketVAE(nn.Module):
         return (frames - 1) // step + 1
 
     def encode(self, video: Tensor) -> Tensor:
-        """Pixels `[B, 3, T, H, W]` in [-1, 1] to normalised latents `[B, C, F, h, w]`, the posterior's mean."""
+        """Pixels `[B, 3, T, H, W]` in [-1, 1] to normalised latents `[B, C, F, h, w]` (no noise)."""
         return self.normalise(self.model.encode(video).latent_dist.mean)
 
     def decode(self, latent: Tensor) -> Tensor:

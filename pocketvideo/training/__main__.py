@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 RECIPES = Path(__file__).parent / "recipes"
-STAGES = ("vae", "latents", "denoiser", "pack")
+STAGES = ("vae", "latents", "denoiser", "decoder", "pack")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def run_stage(stage: str, run: Path, recipe: dict, output: Path) -> None:
     from .flow import train_denoiser
     from .latents import cache_latents
     from .pack import pack_model
-    from .vae import train_vae
+    from .vae import polish_decoder, train_vae
 
     if stage == "vae":
         train_vae(run, recipe)
@@ -56,6 +56,8 @@ def run_stage(stage: str, run: Path, recipe: dict, output: Path) -> None:
         cache_latents(run, recipe)
     elif stage == "denoiser":
         train_denoiser(run, recipe, cache_latents(run, recipe))
+    elif stage == "decoder":
+        polish_decoder(run, recipe)
     else:
         pack_model(run, recipe, output)
         logging.getLogger(__name__).info("Wrote %s (%d bytes).", output, output.stat().st_size)

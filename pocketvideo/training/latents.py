@@ -5,7 +5,6 @@ Written in shards, so that a killed run goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from ..models.vae import PocketVAE
 from .data.shapes import render, training_spec
+from .vae import load_vae
 
 SHARD = 512
 
@@ -58,16 +57,3 @@ def cache_latents(run: Path, recipe: dict[str, Any]) -> LatentSet:
         captions=[spec.caption for spec in specs],
         motion=torch.tensor([spec.motion_score for spec in specs]),
     )
-
-
-def load_vae(path: Path) -> PocketVAE:
-    """The VAE that stage 1 wrote."""
-    from safetensors import safe_open
-
-    if not path.exists():
-        raise FileNotFoundError(f"There is no trained VAE at '{path}': run the stage 'vae' first.")
-    with safe_open(path, framework="pt") as file:
-        config = json.loads(file.metadata()["config"])
-    vae = PocketVAE(config)
-    vae.load_state_dict(load_file(path))
-    return vae.eval().requires_grad_(False)

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from ..models.checkpoint import DEFAULTS, PocketModel, build_from_config, model_config, save_model
 from ..models.config import DenoiserConfig
 from .flow import build_tokenizer
-from .latents import cache_latents, load_vae
+from .latents import cache_latents
+from .vae import load_vae
 
 # The registry archive and git carry the file.
 MAX_BYTES = 20_000_000
@@ -55,7 +56,7 @@ def pack_model(run: Path, recipe: dict[str, Any], target: Path) -> PocketModel:
 def training_card(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     """How the model came to be: recipe, steps, seconds, last losses."""
     stages = {}
-    for name in ("vae", "denoiser"):
+    for name in ("vae", "denoiser", "decoder"):
         records = [json.loads(line) for line in (run / name / "losses.jsonl").read_text().splitlines()]
         tail = records[-100:]
         # Every start of the command counts its own seconds: add the last of each.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -24,11 +25,39 @@ from .muon import optimizers_for
 
 def train_vae(run: Path, recipe: dict[str, Any]) -> Path:
     """Train by `recipe["vae"]`; returns the safetensors file of the averaged weights."""
-    settings, clip = recipe["vae"], recipe["clip"]
+    settings = recipe["vae"]
     torch.manual_seed(recipe["seed"])
     vae = PocketVAE(settings["model"])
+    clips = _train(run, recipe, settings, "vae", vae)
+    measure_latents(vae, clips[: settings["measured_clips"]])
+    return _write(run, vae)
+
+
+def polish_decoder(run: Path, recipe: dict[str, Any]) -> Path:
+    """Go on with the decoder alone, by `recipe["decoder"]`: latents stay what they are, so that a denoiser
+    trained on them stays valid (SnapGen-V retrains its decoder the same way)."""
+    vae = load_vae(run / "vae.safetensors").train()
+    vae.model.decoder.requires_grad_(True)
+    torch.manual_seed(recipe["seed"])
+    _train(run, recipe, recipe["vae"] | recipe["decoder"], "decoder", vae)
+    return _write(run, vae)
+
+
+def load_vae(path: Path) -> PocketVAE:
+    """The VAE that a stage wrote, frozen, in eval mode."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no trained VAE at '{path}': run the stage 'vae' first.")
+    with safe_open(path, framework="pt") as file:
+        config = json.loads(file.metadata()["config"])
+    vae = PocketVAE(config)
+    vae.load_state_dict(load_file(path))
+    return vae.eval().requires_grad_(False)
+
+
+def _train(run: Path, recipe: dict[str, Any], settings: dict[str, Any], name: str, vae: PocketVAE) -> Tensor:
+    """Run one loop over rendered clips, leave the averaged weights in `vae`, and return the clips."""
     optimizers = optimizers_for(vae, settings["lr"], settings["adam_lr"], settings["weight_decay"])
-    loop = Loop(run / "vae", LoopConfig(**settings["loop"]), vae, optimizers)
+    loop = Loop(run / name, LoopConfig(**settings["loop"]), vae, optimizers)
     clips = rendered_clips(run, recipe, settings["clips"])
 
     def loss_at(step: int) -> dict[str, Tensor]:
@@ -45,11 +74,14 @@ def train_vae(run: Path, recipe: dict[str, Any]) -> Path:
 
     loop.run(loss_at)
     vae.load_state_dict(loop.ema_state_dict())
-    measure_latents(vae, clips[: settings["measured_clips"]])
+    return clips
+
+
+def _write(run: Path, vae: PocketVAE) -> Path:
     target = run / "vae.safetensors"
-    save_file(
-        vae.state_dict(), target, metadata={"config": json.dumps(settings["model"]), "clip": json.dumps(clip)}
-    )
+    temporary = target.with_suffix(".tmp")
+    save_file(vae.state_dict(), temporary, metadata={"config": json.dumps(vae.config)})
+    temporary.replace(target)
     return target
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-
 from comfyui_pocketvideo.pocketvideo.models import (
     MOBILEI2V_270M,
     Denoiser,
@@ -21,6 +19,7 @@ from comfyui_pocketvideo.pocketvideo.models import (
     save_model,
 )
 from comfyui_pocketvideo.pocketvideo.models.convert import load_mobilei2v, main, read_mobilei2v
+from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from comfyui_pocketvideo.pocketvideo.models import MOBILEI2V_270M, Denoiser, DenoiserConfig, initialise
 from comfyui_pocketvideo.pocketvideo.models.attention import LinearAttention, join_heads, split_heads
 from comfyui_pocketvideo.pocketvideo.models.rope import apply_rope, rope_3d
