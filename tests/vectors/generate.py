@@ -3,8 +3,8 @@
     .comfyui/venv/bin/python tests/vectors/generate.py [--comfyui FOLDER] [--check]
 
 Every implementation of the sampling arithmetic (numpy on the device, TypeScript on the phone) must pass these
-files; none of them is asked here. `--check` writes nothing and exits 1 when a number has moved by more than
-the file's tolerance. A file is {"about", "tolerance", "cases"}; numbers are float32 written with 9 digits, and
+files; none of them is asked here. `--check` writes nothing and exits 1 when a number has moved by more
+than its tolerance. A file is {"about", "tolerance", "cases"}; numbers are float32 written with 9 digits, and
 arrays are flat, row-major, beside their shape.
 """
 
