@@ -21,6 +21,7 @@ class PocketVideoExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of the pack."""
         from .empty_latent import PocketVideoEmptyLatent
+        from .example_image import PocketVideoExampleImage
         from .image_to_video import PocketVideoImageToVideo
         from .loader import PocketVideoModelLoader
         from .send_to_device import PocketVideoSendToDevice
@@ -29,5 +30,6 @@ class PocketVideoExtension(ComfyExtension):
             PocketVideoModelLoader,
             PocketVideoEmptyLatent,
             PocketVideoImageToVideo,
+            PocketVideoExampleImage,
             PocketVideoSendToDevice,
         ]
