@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ from ...mobile_runtime.bundle import MANIFEST_NAME, Bundle, Manifest, open_tenso
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
 from .modelfile import file_digest, read_config
-from .plan import Plan
+from .plan import ExampleFrame, PhotoSource, Plan
 
 CREATED_BY = "pocketvideo 0.1.0"
 WORKFLOW = "workflow.json"
@@ -154,10 +155,16 @@ def _write_self_test(target: Path, folders: list[Path]) -> None:
     save_file(tensors, target / SELF_TEST)
 
 
-def _write_photo(source: Path, target: Path) -> None:
+def _write_photo(source: PhotoSource, target: Path) -> None:
     """The photo as Load Image sees it, upright and RGB, as a PNG: devices decode JPEG differently."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, ExampleFrame):
+        from ..training.data.example import example_frame
+
+        Image.fromarray(example_frame(**asdict(source)).numpy()).save(target, format="PNG")
+        return
     try:
         with Image.open(source) as image:
             if image.width * image.height > MAX_PHOTO_PIXELS:
@@ -168,7 +175,6 @@ def _write_photo(source: Path, target: Path) -> None:
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise ExportError(f"The photo {source.name} cannot be read ({error}); choose another.") from None
-    target.parent.mkdir(parents=True, exist_ok=True)
     upright.save(target, format="PNG", compress_level=6)
 
 

@@ -2,7 +2,7 @@
 
 from .errors import WorkflowError
 from .lowering import Reader, lowering
-from .plan import Lookups, PlanBuilder
+from .plan import ExampleFrame, Lookups, PlanBuilder
 from .values import Clip, Conditioning, Latent, Model, Photo, Vae, Video
 
 MAX_PROMPT = 2000
@@ -40,9 +40,19 @@ def lower_load_image(node: Reader, build: PlanBuilder, lookups: Lookups) -> tupl
     """Load Image; its mask cannot be used on a device."""
     name = node.file_name("image")
     try:
-        return (Photo(file=lookups.image(name)),)
+        return (Photo(source=lookups.image(name)),)
     except WorkflowError as error:
         node.fail("image", f"names an image that cannot be used: {str(error).rstrip('.')}")
+
+
+@lowering("PocketVideoExampleImage")
+def lower_example_image(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Photo]:
+    """Example First Frame: drawn when the bundle is written."""
+    from ..training.data.example import CHOICES  # draws with torch, which compiling does without
+
+    words = {name: node.choice(name, allowed) for name, allowed in CHOICES.items()}
+    seed, size = node.integer("seed", 0, 2**32 - 1), node.integer("size", 32, 1024)
+    return (Photo(source=ExampleFrame(**words, seed=seed, size=size)),)
 
 
 @lowering("PocketVideoImageToVideo")
@@ -52,7 +62,7 @@ def lower_image_to_video(
     """Pocket Image to Video: the photo becomes the clean first frame, the motion score joins both prompts."""
     positive, negative = node.link("positive", Conditioning), node.link("negative", Conditioning)
     vae, photo = node.link("vae", Vae), node.link("image", Photo)
-    if photo.file is None:
+    if photo.source is None:
         node.fail("image", "is a generated image; link a Load Image node to it")
     motion = node.number("motion", 0.0, 20.0, vae.geometry.motion)
     size = read_size(node)

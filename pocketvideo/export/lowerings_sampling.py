@@ -149,10 +149,10 @@ def _denoise(
                 "has another motion score than the positive; link both to one Pocket Image to Video",
             )
     first_frame = None
-    if latent.first_frame is not None and latent.first_frame.file is not None:
+    if latent.first_frame is not None and latent.first_frame.source is not None:
         if latent.vae is None or latent.vae.name != model.name:
             node.fail(latent_input, f"is encoded by another model than {model.name}; use one model for both")
-        build.photos[PHOTO] = latent.first_frame.file
+        build.photos[PHOTO] = latent.first_frame.source
         photo = build.input(
             "photo", type="image", label="Photo", width=latent.width, height=latent.height, default=PHOTO
         )

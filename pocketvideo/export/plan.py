@@ -44,6 +44,21 @@ class Lookups(Protocol):
 
 
 @dataclass(frozen=True)
+class ExampleFrame:
+    """A picture to draw, by the words of the node Example First Frame."""
+
+    colour: str
+    shape: str
+    background: str
+    place_for: str
+    seed: int
+    size: int
+
+
+PhotoSource = Path | ExampleFrame
+
+
+@dataclass(frozen=True)
 class Plan:
     """A compiled workflow.
 
@@ -54,7 +69,7 @@ class Plan:
     model_name: str
     inputs: Mapping[str, dict[str, Any]]
     ops: tuple[dict[str, Any], ...]
-    photos: Mapping[str, Path] = field(default_factory=dict)
+    photos: Mapping[str, PhotoSource] = field(default_factory=dict)
     workflow: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -69,7 +84,7 @@ class PlanBuilder:
     def __init__(self) -> None:
         self.inputs: dict[str, dict[str, Any]] = {}
         self.ops: list[dict[str, Any]] = []
-        self.photos: dict[str, Path] = {}
+        self.photos: dict[str, PhotoSource] = {}
 
     def input(self, name: str, **description: Any) -> Value:
         """Declare an editable input, or reuse the one of the same name, which must be described alike."""

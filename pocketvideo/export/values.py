@@ -1,10 +1,9 @@
 """What travels along the links of a workflow while it is compiled; `SOCKET` is the name a person sees."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from .plan import Geometry, Value
+from .plan import Geometry, PhotoSource, Value
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Photo:
     """An input image, or a value of the plan that is frames (`frames`)."""
 
     SOCKET: ClassVar[str] = "IMAGE"
-    file: Path | None = None
+    source: PhotoSource | None = None
     frames: Value = None
 
 

@@ -4,6 +4,7 @@ import json
 import threading
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from comfyui_pocketvideo.pocketvideo import models
@@ -12,6 +13,7 @@ from comfyui_pocketvideo.pocketvideo.export.__main__ import main
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from comfyui_pocketvideo.pocketvideo.export.cache import ExportCache
 from comfyui_pocketvideo.pocketvideo.export.modelfile import read_config, read_geometry
+from comfyui_pocketvideo.pocketvideo.training.data.example import example_frame
 from PIL import Image
 
 from unit.export import prompts
@@ -168,6 +170,25 @@ def test_a_photo_is_stored_upright_and_without_transparency(exported, tmp_path, 
     bundle = export(exported, exported.compiled(prompts.image_to_video()), tmp_path / "bundle")
     with Image.open(bundle.path("inputs/photo.png")) as stored:
         assert (stored.size, stored.mode, stored.format) == ((20, 40), "RGB", "PNG")
+
+
+def test_an_example_frame_is_drawn_into_the_bundle(exported, tmp_path):
+    prompt = prompts.image_to_video()
+    words = {
+        "colour": "red",
+        "shape": "star",
+        "background": "navy",
+        "place_for": "left",
+        "seed": 7,
+        "size": 64,
+    }
+    prompt["10"] = prompts.node("PocketVideoExampleImage", "Example", **words)
+    bundle = export(exported, exported.compiled(prompt), tmp_path / "bundle")
+    with Image.open(bundle.path("inputs/photo.png")) as stored:
+        drawn = np.array(stored)
+    assert (drawn == example_frame(**words).numpy()).all()
+    reddish = (drawn[..., 0] > 150) & (drawn[..., 2] < 120)
+    assert 0.03 < reddish.mean() < 0.3
 
 
 def test_geometry_read_from_the_header_is_the_networks_own(exported):

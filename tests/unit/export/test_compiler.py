@@ -13,6 +13,7 @@ from comfyui_pocketvideo.pocketvideo.export import (
     parse_prompt,
 )
 from comfyui_pocketvideo.pocketvideo.export.lowering import REGISTRY
+from comfyui_pocketvideo.pocketvideo.export.plan import ExampleFrame
 
 from unit.export import prompts
 
@@ -91,6 +92,22 @@ def test_image_to_video_gives_the_first_frame_and_the_motion_to_the_sampler():
     assert plan.inputs["motion"]["default"] == 3.5
     assert plan.inputs["photo"]["default"] in plan.photos
     assert plan.photos[plan.inputs["photo"]["default"]].name == "photo.png"
+
+
+def test_an_example_frame_stands_in_for_a_photo():
+    prompt = prompts.image_to_video()
+    words = {
+        "colour": "red",
+        "shape": "star",
+        "background": "navy",
+        "place_for": "left",
+        "seed": 7,
+        "size": 64,
+    }
+    prompt["10"] = prompts.node("PocketVideoExampleImage", "Example", **words)
+    assert compiled(prompt).photos["inputs/photo.png"] == ExampleFrame(**words)
+    prompt["10"]["inputs"]["shape"] = "dodecahedron"
+    assert "circle" in refusal(prompt)
 
 
 def test_custom_sampling_compiles_to_the_same_plan_as_ksampler():
@@ -242,6 +259,7 @@ def test_the_list_of_node_types_is_the_documented_one():
         "KSamplerSelect",
         "LoadImage",
         "PocketVideoEmptyLatent",
+        "PocketVideoExampleImage",
         "PocketVideoImageToVideo",
         "PocketVideoModelLoader",
         "PocketVideoSendToDevice",
