@@ -91,6 +91,13 @@ class ExportCache:
             (temporary / ENTRY).write_text(json.dumps(entry, sort_keys=True), "utf-8")
             self.drop(key)
             os.replace(temporary, parent / key)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            # Another process may have finished the same component in the meantime.
+            found = self.component(key)
+            if found is None:
+                raise
+            return found
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

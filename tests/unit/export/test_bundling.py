@@ -2,6 +2,7 @@
 
 import json
 import threading
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,12 @@ def test_the_manifest_says_what_the_plan_and_the_model_say(exported):
 
 def is_weights(path):
     return path.endswith(".safetensors") and path != "self_test.safetensors"
+
+
+def test_the_manifest_names_the_version_of_the_pack(exported):
+    with (Path(__file__).parents[3] / "pyproject.toml").open("rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    assert exported.bundle.manifest["created_by"] == f"pocketvideo {version}"
 
 
 def test_nothing_in_a_bundle_names_this_machine(exported):
