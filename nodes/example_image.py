@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-
 from comfy_api.latest import io
 
-from ..pocketvideo.training.data.shapes import BACKGROUNDS, COLOURS, MOTIONS, ROUND, SHAPES, draw_spec, render
+from ..pocketvideo.training.data.example import CHOICES, example_frame
 
 
 class PocketVideoExampleImage(io.ComfyNode):
@@ -22,12 +20,14 @@ class PocketVideoExampleImage(io.ComfyNode):
             "place to use a picture of yours.",
             search_aliases=["pocket", "example image", "test image", "sample image", "shape"],
             inputs=[
-                io.Combo.Input("colour", options=list(COLOURS), tooltip="The colour of the shape."),
-                io.Combo.Input("shape", options=list(SHAPES), tooltip="What is drawn."),
-                io.Combo.Input("background", options=list(BACKGROUNDS), tooltip="What is behind it."),
+                io.Combo.Input("colour", options=list(CHOICES["colour"]), tooltip="The colour of the shape."),
+                io.Combo.Input("shape", options=list(CHOICES["shape"]), tooltip="What is drawn."),
+                io.Combo.Input(
+                    "background", options=list(CHOICES["background"]), tooltip="What is behind it."
+                ),
                 io.Combo.Input(
                     "place_for",
-                    options=list(MOTIONS),
+                    options=list(CHOICES["place_for"]),
                     tooltip="Leaves room for this movement. What moves is said in the prompt.",
                 ),
                 io.Int.Input(
@@ -49,8 +49,5 @@ class PocketVideoExampleImage(io.ComfyNode):
     def execute(
         cls, colour: str, shape: str, background: str, place_for: str, seed: int, size: int
     ) -> io.NodeOutput:
-        # Turning a circle or a ring cannot be seen, so nothing is drawn for it.
-        motion = "grow" if place_for == "spin" and shape in ROUND else place_for
-        spec = draw_spec(random.Random(seed), colour, shape, motion, background)
-        clip = render([spec], frames=1, height=size, width=size)
-        return io.NodeOutput(((clip[0].permute(1, 2, 3, 0) + 1) / 2).contiguous())
+        frame = example_frame(colour, shape, background, place_for, seed, size)
+        return io.NodeOutput(frame[None].float() / 255)

@@ -28,7 +28,7 @@ ONLY_DEVICE = "the paired device"
 class Sent:
     """What came back: `images` float32 `[T, H, W, 3]` in 0..1, the MP4's bytes, and a line about the run.
 
-    `report` is that line in full, as JSON holds it: seconds, bytes, the plan's operations, the device's report.
+    `report` is that line in full, as JSON: seconds, bytes, the plan's operations, the device's report.
     """
 
     images: torch.Tensor
