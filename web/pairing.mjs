@@ -5,6 +5,7 @@ import { addStyle, button, element } from "./elements.mjs";
 
 const LOOPBACK = "127.0.0.1";
 const POLL_MS = 1000;
+const AGENT = "python -m comfyui_pocketvideo.mobile_runtime.agent --home pocketvideo-device";
 
 let open = null;
 
@@ -70,7 +71,7 @@ class PairingDialog {
   pair() {
     return this.attempt(async () => {
       this.offer = await call("POST", "/pair", { address: this.address.value || LOOPBACK });
-      const command = `python -m comfyui_pocketvideo.mobile_runtime.agent pair "${this.offer.uri}"`;
+      const command = `${AGENT} pair "${this.offer.uri}"`;
       const digits = this.offer.code.replace(/(\d{4})(?=\d)/g, "$1 ");
       this.left = element("small");
       this.offerBox.replaceChildren(

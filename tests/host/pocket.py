@@ -10,9 +10,10 @@ import av
 import numpy as np
 import torch
 from comfyui_pocketvideo.pocketvideo.models import PocketModel, build_model, save_model
+from PIL import Image
 from safetensors.torch import load_file
 
-from .client import ComfyClient, RunResult
+from .client import ComfyClient, RunResult, SavedFile
 from .graphs import MODEL, only_latent
 from .server import ComfyServer
 
@@ -48,6 +49,11 @@ def read_video(data: bytes) -> np.ndarray[Any, Any]:
     """Frames uint8 `[T, H, W, 3]` of an MP4."""
     with av.open(io.BytesIO(data)) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def read_frames(client: ComfyClient, files: list[SavedFile]) -> np.ndarray[Any, Any]:
+    """Frames uint8 `[T, H, W, 3]` of the pictures that Save Image reported."""
+    return np.stack([np.asarray(Image.open(io.BytesIO(client.view(file))).convert("RGB")) for file in files])
 
 
 def psnr(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def reference_sample(steps: int, guidance: float, seed: int, shape: tuple[int, .
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     context, mask = model.encode_text(["a red circle moves left", ""])
     motion = torch.full((2,), float(model.defaults["motion"]))
-    for sigma, following in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for sigma, following in itertools.pairwise(sigmas):
         time = torch.full((2,), sigma)
         wanted, unwanted = model.denoiser(x.repeat(2, 1, 1, 1, 1), time, context, mask, motion).split(1)
         x = x + (unwanted + guidance * (wanted - unwanted)) * (following - sigma)

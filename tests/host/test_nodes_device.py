@@ -1,0 +1,212 @@
+"""Send to Device on the real host, with the real agent in its own process and environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from demo.device import ReferenceDevice, desk, forget_all
+
+from host.client import ComfyClient, RequestFailed
+from host.events import Event
+from host.graphs import FRAMES, SAMPLED, SAVE, image_to_video, node, text_to_video
+from host.pocket import install_random_model, message, psnr, read_frames, read_video
+from host.server import ComfyServer
+
+JSON = dict[str, Any]
+SEND = "60"
+ROUTES = "/pocketvideo/v1"
+STATE_CHANGING = ("/pair", "/pair/cancel", "/confirm", "/refuse", "/revoke")
+
+
+@pytest.fixture(autouse=True)
+def model(host: ComfyServer) -> Path:
+    return install_random_model(host)
+
+
+@pytest.fixture(scope="module")
+def device(host: ComfyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferenceDevice]:
+    """A paired device that waits for work."""
+    client = host.client()
+    forget_all(client)
+    folder = tmp_path_factory.mktemp("device")
+    with ReferenceDevice(folder / "home", folder / "device.log") as device:
+        device.pair(client, lambda: None)
+        device.run()
+        yield device
+    forget_all(client)
+
+
+def sending(graph: JSON, **widgets: Any) -> JSON:
+    """The graph with its frames sent to the device, instead of its video saved here."""
+    kept = {key: value for key, value in graph.items() if key not in ("7", SAVE)}
+    chosen = {"device": "the paired device", "fps": 12.0, "filename_prefix": "nodes/device", **widgets}
+    return {
+        **kept,
+        SEND: node("PocketVideoSendToDevice", images=[FRAMES, 0], **chosen),
+        "61": node("SaveImage", images=[SEND, 0], filename_prefix="nodes/device-frame"),
+    }
+
+
+def here(graph: JSON) -> JSON:
+    """The graph with its frames saved here without loss."""
+    kept = {key: value for key, value in graph.items() if key not in ("7", SAVE)}
+    return {**kept, "62": node("SaveImage", images=[FRAMES, 0], filename_prefix="nodes/desk-frame")}
+
+
+@pytest.mark.usefixtures("device")
+def test_the_device_makes_the_same_video_and_the_desk_makes_none(client: ComfyClient) -> None:
+    graph = text_to_video("", seed=2**63 + 5, steps=2)
+    run = client.run(sending(graph), timeout=900).require_success()
+
+    executed = {event.data["node"] for event in run.of_type("executing")}
+    assert SEND in executed
+    assert not executed & {SAMPLED, FRAMES}
+    (saved,) = run.node_files(SEND)
+    assert read_video(client.view(saved)).shape == (9, 64, 64, 3)
+    bar = [event.data for event in run.of_type("progress") if event.data["node"] == SEND]
+    assert bar[-1]["value"] == bar[-1]["max"]
+    assert len({data["value"] for data in bar}) > 3
+
+    desk_run = client.run(here(graph)).require_success()
+    theirs = read_frames(client, run.node_files("61"))
+    ours = read_frames(client, desk_run.node_files("62"))
+    assert theirs.shape == ours.shape == (9, 64, 64, 3)
+    assert psnr(theirs, ours) >= 40
+
+
+@pytest.mark.usefixtures("device")
+def test_a_given_first_frame_is_the_same_on_the_device(client: ComfyClient) -> None:
+    graph = image_to_video("", "none", seed=3, steps=2)
+    graph["10"] = node(
+        "PocketVideoExampleImage",
+        colour="red",
+        shape="star",
+        background="navy",
+        place_for="right",
+        seed=1,
+        size=96,
+    )
+    run = client.run(sending(graph), timeout=900).require_success()
+    desk_run = client.run(here(graph)).require_success()
+    theirs = read_frames(client, run.node_files("61"))
+    ours = read_frames(client, desk_run.node_files("62"))
+    assert min(psnr(a, b) for a, b in zip(theirs, ours, strict=True)) >= 40
+
+
+@pytest.mark.usefixtures("device")
+def test_stopping_reaches_the_device(client: ComfyClient) -> None:
+    stopped: list[str] = []
+
+    def stop(event: Event) -> None:
+        busy = event.type == "progress" and event.data["node"] == SEND and event.data["value"] > 300
+        if busy and not stopped:
+            stopped.append(event.data["prompt_id"])
+            client.interrupt(stopped[0])
+
+    graph = text_to_video("", seed=21, steps=200)
+    assert client.run(sending(graph), timeout=900, on_event=stop).status == "interrupted"
+    client.run(sending(text_to_video("", seed=21, steps=1)), timeout=900).require_success()
+
+
+def test_t16_the_devices_token_stays_with_the_device(
+    host: ComfyServer, client: ComfyClient, device: ReferenceDevice
+) -> None:
+    run = client.run(sending(text_to_video("", seed=22, steps=1)), timeout=900).require_success()
+
+    pairing = json.loads((device.home / "device.json").read_text())
+    secrets = [value for key, value in _items(pairing) if key == "token"]
+    assert secrets
+    assert all(len(secret) >= 32 for secret in secrets)
+    seen = host.log() + json.dumps(client.history(run.prompt_id)) + json.dumps(client.object_info())
+    seen += json.dumps(desk(client, "GET", "/devices"))
+    (saved,) = run.node_files(SEND)
+    video = client.view(saved)
+    for secret in secrets:
+        assert secret not in seen
+        assert secret.encode() not in video
+        for path in (host.base / "pocketvideo-state").rglob("*"):
+            assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+
+
+def test_a_device_that_is_not_paired_is_one_sentence(client: ComfyClient, device: ReferenceDevice) -> None:
+    text = message(client.run(sending(text_to_video(""), device="Kitchen tablet (12ab)")))
+    assert text.startswith("No paired device is called 'Kitchen tablet (12ab)' (paired: Reference device (")
+
+
+def test_a_node_without_a_lowering_is_named(client: ComfyClient) -> None:
+    graph = sending(text_to_video(""))
+    graph["70"] = {**node("ImageInvert", image=[FRAMES, 0]), "_meta": {"title": "Turn colours round"}}
+    graph[SEND]["inputs"]["images"] = ["70", 0]
+    text = message(client.run(graph))
+    assert "Turn colours round" in text
+    assert "70" in text
+    assert "\n" not in text
+
+
+def test_a_model_of_the_hub_must_be_here_before_it_is_sent(client: ComfyClient) -> None:
+    graph = sending(text_to_video(""))
+    graph["1"]["inputs"] |= {
+        "source": "Hugging Face Hub",
+        "source.repository": "someone/model",
+        "source.file": "x.safetensors",
+        "source.revision": "0" * 40,
+    }
+    assert "x.safetensors of someone/model is not on this computer yet" in message(client.run(graph))
+
+
+@pytest.mark.parametrize("path", STATE_CHANGING)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-PocketVideo": "1"},
+        {"X-PocketVideo": "1", "Origin": "null"},
+        {"X-PocketVideo": "1", "Origin": "http://evil.example"},
+    ],
+)
+def test_t01_routes_refuse_other_pages(client: ComfyClient, path: str, headers: dict[str, str]) -> None:
+    for prefix in (ROUTES, "/api" + ROUTES):
+        with pytest.raises(RequestFailed) as refused:
+            client.post_json(prefix + path, {}, headers=headers)
+        assert refused.value.status == 403
+
+
+@pytest.mark.parametrize("path", ["/devices", "/pending"])
+def test_t01_reading_needs_the_header(client: ComfyClient, path: str) -> None:
+    with pytest.raises(RequestFailed) as refused:
+        client.get_json(ROUTES + path)
+    assert refused.value.status == 403
+
+
+def test_t02_routes_refuse_a_rebound_name(client: ComfyClient) -> None:
+    headers = {"X-PocketVideo": "1", "Host": "attacker.example", "Origin": "http://attacker.example"}
+    with pytest.raises(RequestFailed) as refused:
+        client.get_json(ROUTES + "/devices", headers=headers)
+    assert refused.value.status == 403
+
+
+def test_a_route_refuses_what_it_does_not_know(client: ComfyClient) -> None:
+    page = {"X-PocketVideo": "1", "Origin": client.url, "Content-Type": "application/json"}
+    for body in ({"unknown": "x"}, {"device_id": 5}, {"device_id": "x" * 300}):
+        with pytest.raises(RequestFailed) as refused:
+            client.post_json(ROUTES + "/confirm", body, headers=page)
+        assert refused.value.status == 400
+    with pytest.raises(RequestFailed) as refused:
+        client.post_json(ROUTES + "/revoke", {"device_id": "0123456789abcdef"}, headers=page)
+    assert refused.value.status == 409
+    assert "No device with id 0123456789abcdef" in refused.value.body["error"]
+
+
+def _items(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, str):
+                yield key, item
+            yield from _items(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _items(item)
