@@ -34,6 +34,8 @@ SHIPPED = (
     r"README\.md|CHANGELOG\.md|LICENSE|pyproject\.toml|requirements\.txt",
 )
 MAX_LINES = 400
+# Written by mobile_runtime/bundle/generate.py from the manifest's schema.
+GENERATED = ("mobile_runtime/bundle/_validator.py",)
 MAX_SHIPPED_BYTES = 40 * 1024 * 1024
 
 
@@ -190,7 +192,7 @@ def test_python_files_are_ascii_and_of_one_idea() -> None:
             text = (REPOSITORY / name).read_bytes()
             assert text.isascii(), f"{name} holds characters beyond ASCII"
             lines = text.count(b"\n")
-            assert lines <= MAX_LINES, f"{name} has {lines} lines: which room is missing?"
+            assert lines <= MAX_LINES or name in GENERATED, f"{name} has {lines} lines: which room is missing?"
 
 
 def test_nothing_names_the_machine_it_was_written_on() -> None:

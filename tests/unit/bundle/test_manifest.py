@@ -154,7 +154,7 @@ def test_what_does_not_add_up_is_refused_in_a_sentence(
     "path",
     [
         "../evil", "a/../../b", "/etc/passwd", "C:/x", "a\\b", "..\\x", "a//b", "a/", "", ".", "..",
-        ".hidden", "a/.b", "a\0b", "a\nb", "\u202egpj", "caf\u00e9", "a:b", "~/x", "%2e%2e/x", "//host/share", "x" * 300,
+        ".hidden", "a/.b", "a\0b", "a\nb", "\u202egpj", "a:b", "~/x", "%2e%2e/x", "//host/share", "x" * 300,
         "a/" * 20 + "b", "CON", "con.txt", "lib/nul.onnx", "com1", "name.", "dir./x",
     ],
 )  # fmt: skip
