@@ -24,9 +24,10 @@ NODE_IDS = (
     "PocketVideoEmptyLatent",
     "PocketVideoImageToVideo",
     "PocketVideoSendToDevice",
+    "PocketVideoExampleImage",
 )
 SHIM = Path(__file__).resolve().with_name("cpu_shim.py")
-START_TIMEOUT = 240.0
+START_TIMEOUT = 300.0
 STOP_TIMEOUT = 20.0
 
 
