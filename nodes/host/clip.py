@@ -98,6 +98,8 @@ class HostTextEncoder(nn.Module):
             ids[index, : len(words)] = words
             mask[index, : len(words)] = 1
         device = self.execution_device or next(self.parameters()).device
+        # Where memory is short the host may have moved a part only, and transformers' layers cannot cast.
+        self.transformer.to(device)
         with torch.no_grad():
             features = self.transformer(ids.to(device), mask.to(device))
         home = comfy.model_management.intermediate_device()

@@ -65,7 +65,8 @@ class PocketHostVAE(comfy.sd.VAE):
         self.first_stage_model.to(self.vae_dtype)
         comfy.model_management.archive_model_dtypes(self.first_stage_model)
         self.output_device = comfy.model_management.intermediate_device()
-        # The static patcher: diffusers' layers do not cast weights one by one, so they move as a whole.
+        # diffusers' layers do not cast weights one by one, so they move as a whole.
+        self.disable_offload = True
         self.patcher = comfy.model_patcher.ModelPatcher(
             self.first_stage_model,
             load_device=self.device,
