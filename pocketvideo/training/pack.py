@@ -57,6 +57,8 @@ def training_card(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     """How the model came to be: recipe, steps, seconds, last losses."""
     stages = {}
     for name in ("vae", "denoiser", "decoder"):
+        if not (run / name / "losses.jsonl").exists():
+            continue  # the decoder's polish is optional
         records = [json.loads(line) for line in (run / name / "losses.jsonl").read_text().splitlines()]
         tail = records[-100:]
         # Every start of the command counts its own seconds: add the last of each.

@@ -1,0 +1,73 @@
+"""Write the benchmark tables of the documents anew from docs/benchmarks/*.json. `make tables`.
+
+A document holds `<!-- benchmark: NAME -->` and `<!-- end -->`; what stands between them is made here, so that
+no figure is typed by hand. With `--check` nothing is written and a stale document is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = re.compile(r"(<!-- benchmark: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    stale = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        fresh = rewrite(text)
+        if fresh != text:
+            stale.append(path)
+            if not arguments.check:
+                path.write_text(fresh, encoding="utf-8")
+    if stale and arguments.check:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+        print(f"The benchmark tables of {names} are older than docs/benchmarks: run 'make tables'.")
+        return 1
+    return 0
+
+
+def rewrite(text: str) -> str:
+    """The document with every marked table made from its results."""
+
+    def table(match: re.Match[str]) -> str:
+        path = ROOT / "docs" / "benchmarks" / f"{match['name']}.json"
+        return match[1] + render(json.loads(path.read_text(encoding="utf-8"))) + match[3]
+
+    return MARK.sub(table, text)
+
+
+def render(result: dict[str, Any]) -> str:
+    """Rows, bars and the machine of one benchmark as Markdown."""
+    lines = []
+    if result["rows"]:
+        names = list(result["rows"][0])
+        lines += [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+        lines += [f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in result["rows"]]
+        lines.append("")
+    lines += ["| bar | measured | goal | |", "|---|---|---|---|"]
+    for bar in result["bars"]:
+        lines.append(
+            f"| {bar['name']} | {bar['figure']} | {bar['goal']} | {'met' if bar['met'] else 'missed'} |"
+        )
+    machine = result["machine"]
+    where = f"{machine['cores']} cores of {machine['processor']}, Python {machine['python']}"
+    lines += ["", f"Measured {result['date']} on {where}.", ""]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
