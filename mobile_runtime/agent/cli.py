@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     pair = commands.add_parser("pair", help="pair with a desk that shows an offer")
     pair.add_argument(
-        "uri", nargs="?", help="the pairing address, in quotes: pocketvideo://HOST:PORT/#s=...&f=..."
+        "uri", nargs="?", help="the pairing address in quotes, or - to read it from standard input"
     )
     pair.add_argument("--desk", metavar="HOST:PORT", help="the desk's address, to pair by typed code")
     pair.add_argument("--code", help="the digits that the desk shows")
@@ -71,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
 async def _pair(home: Home, options: argparse.Namespace) -> int:
     from .pair import pair
 
+    if options.uri == "-":
+        # An argument can be read by other users of this computer, standard input cannot.
+        options.uri = sys.stdin.readline()
     if options.uri and not (options.desk or options.code):
         invitation = read_uri(options.uri)
     elif options.desk and options.code and not options.uri:

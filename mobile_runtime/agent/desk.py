@@ -28,6 +28,8 @@ CONNECT_SECONDS = 10.0
 POLL_SECONDS = 25.0
 # A transfer may be slow, but a connection that stays silent this long is dead.
 SILENCE_SECONDS = 30.0
+# Refusals that end by themselves; trying again later is right.
+PASSING = ("busy", "stopping")
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,10 @@ class Desk:
                 method, self._base + path, headers=headers, data=data, allow_redirects=False
             ) as answer:
                 if answer.status not in (200, 201, 204, 206):
-                    raise await _refusal(answer)
+                    refusal = await _refusal(answer)
+                    if refusal.code in PASSING:
+                        raise DeskUnreachable(str(refusal))
+                    raise refusal
                 yield answer
         except aiohttp.ClientConnectorCertificateError as error:
             raise AgentError(

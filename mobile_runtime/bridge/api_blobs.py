@@ -55,7 +55,7 @@ async def blob(request: web.Request) -> web.StreamResponse:
                     await response.write(chunk)
                 length -= len(chunk)
                 traffic.bytes[key] += len(chunk)
-                core.board.heard(device.device_id)
+                core.board.moved(device.device_id)
                 if bandwidth is not None:
                     await asyncio.sleep(len(chunk) / bandwidth)
         await response.write_eof()

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_JOBS_PER_DEVICE = 4
 KEEP_FINISHED = 64
+# So often may a job be handed out without a byte of its bundle moving: it crashes the device, and must end.
+MAX_FRUITLESS_ATTEMPTS = 5
 # A device that said nothing for so long is shown as away; it reports at least every 5 s (docs/protocol.md).
 AWAY_SECONDS = 15.0
 
@@ -49,6 +51,7 @@ class Job:
     values: dict[str, Any]
     state: str = "queued"  # queued -> active -> done | failed | cancelled
     attempt: int = 0
+    fruitless: int = 0
     frames: np.ndarray[Any, Any] | None = None
     video: bytes | None = None
     report: dict[str, Any] = field(default_factory=dict)
@@ -102,9 +105,13 @@ class JobBoard:
             if self._wake.get(device_id) is wake:
                 del self._wake[device_id]
         self.heard(device_id)
+        if job is not None and job.fruitless >= MAX_FRUITLESS_ATTEMPTS:
+            self.fail(job, f"it was started {job.attempt} times and the device never came to its end.")
+            job = self._oldest(device_id)
         if job is not None:
             job.state = "active"
             job.attempt += 1
+            job.fruitless += 1
             job.frames = job.video = None
         return job
 
@@ -176,6 +183,13 @@ class JobBoard:
     def heard(self, device_id: str) -> None:
         """Note that the device spoke just now."""
         self._heard[device_id] = self._clock()
+
+    def moved(self, device_id: str) -> None:
+        """Note that bytes of a bundle went to the device just now."""
+        self.heard(device_id)
+        job = self._oldest(device_id)
+        if job is not None:
+            job.fruitless = 0
 
     def silence(self, device_id: str) -> float:
         """Seconds since the device spoke; 0 while it waits for work, infinite if it never did."""

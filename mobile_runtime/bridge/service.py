@@ -139,7 +139,7 @@ class Bridge:
             listener, core, self._listener, self._core = self._listener, self._core, None, None
         if listener is not None and core is not None:
             listener.stop()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(BridgeError):
                 core.state.save()  # when each device was last seen
             atexit.unregister(self.stop)
             log.info("PocketVideo's bridge is off.")

@@ -72,7 +72,7 @@ class BridgeState:
         self._devices[device_id] = record
         try:
             self.save()
-        except OSError:
+        except BridgeError:
             del self._devices[device_id]
             raise
         return record
@@ -86,13 +86,16 @@ class BridgeState:
 
     def save(self) -> None:
         """Write the file; the folder is made if need be."""
-        make_private_folder(self._folder)
         document = {
             "format": FORMAT,
             "port": self.port,
             "devices": [asdict(device) for device in self.devices()],
         }
-        write_private(self._path, json.dumps(document, indent=1).encode("utf-8"))
+        try:
+            make_private_folder(self._folder)
+            write_private(self._path, json.dumps(document, indent=1).encode("utf-8"))
+        except OSError as error:
+            raise BridgeError(f"The bridge's state file {self._path} cannot be written: {error}.") from error
 
     def _read(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Writes pairing.json from docs/protocol.md section 4, on its own: `python tests/vectors/generate_pairing.py`.
+"""Writes pairing.json from docs/protocol.md section 4, alone: `python tests/vectors/generate_pairing.py`.
 
 Imports neither the bridge nor the agent, so that a mistake in one of them cannot become the truth.
 """

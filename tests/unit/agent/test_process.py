@@ -17,7 +17,7 @@ from comfyui_pocketvideo.mobile_runtime.engine import run_bundle
 
 from unit.agent.conftest import Workplace
 from unit.bridge import tiny_bundle
-from unit.bridge.conftest import wait_for
+from unit.bridge.conftest import pair_device, wait_for
 
 BALLAST = (1_000_000, 700_001, 1_300_000, 65_537, 400_000)
 SLOW = {"steps": 1000}
@@ -184,6 +184,23 @@ def test_t06_a_revoked_agent_says_so_forgets_the_desk_and_ends(workplace: Workpl
     assert workplace.home.pairings() == []
 
 
+def test_with_two_desks_the_one_that_revokes_does_not_end_the_others_work(
+    workplace: Workplace, bundle: Bundle, tmp_path: Path
+) -> None:
+    other = Bridge(tmp_path / "other desk", desk_name="Other desk")
+    other.start()
+    try:
+        pairing = pair_device(other, workplace.home.folder, "Shared device")
+        agent = workplace.agent("run")
+        wait_for(lambda: workplace.bridge.devices()[0].connected and other.devices()[0].connected, 60)
+        other.revoke(pairing.device_id)
+        assert workplace.push(bundle).result(60).frames.shape[0] == 5
+        wait_for(lambda: len(workplace.home.pairings()) == 1)
+        assert agent.poll() is None
+    finally:
+        other.stop()
+
+
 def test_t16_the_agent_never_prints_its_token(workplace: Workplace, bundle: Bundle) -> None:
     agent = workplace.agent("run", "--once")
     workplace.push(bundle).result(60)
@@ -205,7 +222,10 @@ def test_a_value_out_of_bounds_fails_the_job_in_the_engines_words(
 def test_pairing_from_the_command_line_by_address_and_by_typed_code(tmp_path: Path) -> None:
     place = Workplace(Bridge(tmp_path / "desk", desk_name="Studio"), Home(tmp_path / "device"), None, None)  # type: ignore[arg-type]
     try:
-        agent = place.agent("pair", place.bridge.begin_pairing().uri, "--name", "Tablet")
+        agent = place.agent("pair", "-", "--name", "Tablet")
+        assert agent.stdin is not None
+        agent.stdin.write(place.bridge.begin_pairing().uri + "\n")
+        agent.stdin.flush()
         place.bridge.confirm(wait_for(place.bridge.pending)[0].device_id)
         _, errors = agent.communicate(timeout=30)
         assert agent.returncode == 0 and "Paired with Studio." in errors

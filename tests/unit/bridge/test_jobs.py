@@ -515,3 +515,24 @@ def test_t17_hostile_json_is_refused(
     _, path = running
     answer = client.send("POST", f"{path}/done", body)
     assert (answer.status, answer.code) == (400, "bad_request")
+
+
+def test_a_job_that_crashes_the_device_ends_after_five_tries(
+    client: Client, running: tuple[Future[JobResult], str]
+) -> None:
+    future, _ = running
+    for attempt in range(2, 6):
+        assert take(client)["attempt"] == attempt
+    assert client.get("/v1/jobs/next").status == 204
+    with pytest.raises(BridgeError, match="started 5 times"):
+        future.result(20)
+
+
+def test_a_device_that_still_fetches_may_try_as_often_as_it_needs(
+    client: Client, running: tuple[Future[JobResult], str], bundle: Bundle
+) -> None:
+    future, _ = running
+    for attempt in range(2, 12):
+        assert client.get(f"/v1/blobs/{bundle.files['workflow.json']['sha256']}").status == 200
+        assert take(client)["attempt"] == attempt
+    assert not future.done()

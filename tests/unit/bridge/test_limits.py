@@ -183,9 +183,7 @@ def test_t17_a_device_that_stops_reading_is_cut(
         pool.submit(bridge.push, None, bundle, {}, None, lambda: bool(cancel))
         assert client.get("/v1/jobs/next?wait=10").status == 200
         with connect(client) as wire:
-            wire.sendall(
-                head(client, f"GET /v1/blobs/{bundle.files['ballast_0.bin']['sha256']} HTTP/1.1")
-            )
+            wire.sendall(head(client, f"GET /v1/blobs/{bundle.files['ballast_0.bin']['sha256']} HTTP/1.1"))
             wait_for(lambda: core.traffic.requests and not core.traffic.open_transfers[pairing.device_id])
         cancel.append(True)
     assert sum(bridge.bytes_sent(pairing.device_id).values()) < 30_000_000

@@ -8,6 +8,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from comfyui_pocketvideo.mobile_runtime import bridge as bridge_package
 from comfyui_pocketvideo.mobile_runtime.agent.home import Pairing
 from comfyui_pocketvideo.mobile_runtime.bridge import Bridge
 from comfyui_pocketvideo.mobile_runtime.bridge.guards import Access
@@ -258,3 +259,13 @@ def _trust(pairing: Pairing) -> ssl.SSLContext:
     from comfyui_pocketvideo.mobile_runtime.agent.desk import pinned_context
 
     return pinned_context(pairing.certificate)
+
+
+def test_every_error_code_is_in_the_document() -> None:
+    folder = Path(bridge_package.__file__).parent
+    text = DOCUMENT.read_text(encoding="utf-8")
+    codes = set()
+    for path in folder.glob("*.py"):
+        codes |= set(re.findall(r"ApiError\(\s*\d{3},\s*\"(\w+)\"", path.read_text(encoding="utf-8")))
+    assert codes >= {"wrong_host", "locked", "bad_range", "already_received"}
+    assert {code for code in codes if f"`{code}`" not in text} == set()
