@@ -5,6 +5,7 @@ holds whole components by model file. An entry is written to a temporary name an
 half entry.
 """
 
+import functools
 import hashlib
 import json
 import logging
@@ -31,8 +32,12 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+@functools.cache
 def code_fingerprint() -> str:
-    """sha256 of the sources that decide what an export holds: a changed exporter reuses nothing."""
+    """sha256 of the sources that decide what an export holds: a changed exporter reuses nothing.
+
+    Taken once in a process, for the code that runs is the code that was loaded.
+    """
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted([*here.glob("*.py"), *(here.parent / "models").glob("*.py")]):

@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from comfyui_pocketvideo.pocketvideo.export import (
@@ -16,6 +17,8 @@ from comfyui_pocketvideo.pocketvideo.export.lowering import REGISTRY
 from comfyui_pocketvideo.pocketvideo.export.plan import ExampleFrame
 
 from unit.export import prompts
+
+WORKFLOWS = Path(__file__).parents[3] / "workflows"
 
 
 def compiled(prompt, output=None):
@@ -268,3 +271,25 @@ def test_the_list_of_node_types_is_the_documented_one():
         "SaveVideo",
         "VAEDecode",
     }
+
+
+@pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_node_on_the_way_of_a_shipped_workflow_has_a_lowering(path):
+    workflow = json.loads(path.read_text("utf-8"))
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    sources: dict[int, list[int]] = {}
+    for _, source, _, target, *_ in workflow["links"]:
+        sources.setdefault(target, []).append(source)
+    wanted = [node["id"] for node in workflow["nodes"] if node["type"] == "SaveVideo"]
+    seen: set[int] = set()
+    while wanted:
+        node_id = wanted.pop()
+        if node_id not in seen:
+            seen.add(node_id)
+            wanted += sources.get(node_id, [])
+    assert len(seen) > 5
+    assert {nodes[node_id]["type"] for node_id in seen} <= set(REGISTRY)
+
+
+def test_there_are_shipped_workflows():
+    assert {"quickstart", "animate-a-photo"} <= {path.stem for path in WORKFLOWS.glob("*.json")}
