@@ -5,7 +5,7 @@ VENV := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots bench-model clean
+.PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots thumbnails bench-model clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -47,6 +47,9 @@ format: python  ## Put the code into the one format
 
 screenshots: setup  ## Take the pictures in docs/images anew, from the real editor
 	@POCKETVIDEO_SCREENSHOTS=docs/images $(VENV)/python -m pytest tests/browser
+
+thumbnails: setup  ## Make the pictures of the template browser anew, from what the workflows make
+	@PYTHONPATH=tools:tests $(VENV)/python tools/thumbnails.py
 
 bench-model: python  ## Measure the demo model on held-out prompts
 	@$(PYTHON) tools/environments.py dev
