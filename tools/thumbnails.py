@@ -13,10 +13,11 @@ from typing import Any
 
 import av
 import numpy as np
+from PIL import Image
+
 from host.client import ComfyClient
 from host.server import REPOSITORY, ComfyServer
 from host.workflow import load_workflow, to_prompt
-from PIL import Image
 
 WORKFLOWS = REPOSITORY / "workflows"
 TILE, GAP = 252, 8
