@@ -55,5 +55,13 @@ bench-model: python  ## Measure the demo model on held-out prompts
 	@$(PYTHON) tools/environments.py dev
 	@$(VENV)/python benchmarks/bench_model.py
 
+bench-device: python  ## Measure how well a device agrees with the desk, and how fast it is
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_device.py
+
+tables: python  ## Write the docs' benchmark tables anew from docs/benchmarks
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python tools/tables.py
+
 clean:  ## Remove the environments and everything that commands made
 	rm -rf .venv .comfyui .device .cache build dist demo-output *.egg-info
