@@ -86,7 +86,6 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
         "bundle_bytes": result.bundle_bytes,
         "sent_bytes": result.sent_bytes,
         "attempts": result.attempts,
-        "operations": {op["id"]: op["op"] for op in bundle.manifest["plan"]},
         "device": result.report,
     }
     return Sent(images, result.video, _summary(result), report)

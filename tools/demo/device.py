@@ -49,7 +49,8 @@ class ReferenceDevice:
         compares the codes that both show, and confirms. Raises DemoError.
         """
         offer = desk(client, "POST", "/pair", {})
-        pairing = self._start("pair", offer["uri"], "--name", NAME)
+        # By standard input: the address holds the secret, and every process may read a command line.
+        pairing = self._start("pair", "-", "--name", NAME, told=offer["uri"])
         try:
             deadline = time.monotonic() + PAIRING_SECONDS
             while True:
@@ -84,15 +85,19 @@ class ReferenceDevice:
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, *arguments: str, told: str = "") -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [str(self.python), "-m", MODULE, "--home", str(self.home), *arguments],
                 cwd=self.home,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        assert process.stdin is not None
+        process.stdin.write(told.encode() + b"\n")
+        process.stdin.close()
+        return process
 
 
 def forget_all(client: ComfyClient) -> None:

@@ -165,10 +165,11 @@ def _add_device_rows(report: Report, result: RunResult, video_bytes: int) -> Non
     device = told["device"]
     report.add("bridge", "compile and export", told["seconds"]["export"], bytes=told["bundle_bytes"])
     report.add("bridge", "push the bundle", device["seconds"]["fetch"], bytes=told["sent_bytes"])
+    report.add("device", "self-test", device["seconds"]["self_test"])
     by_stage: dict[str, float] = {}
-    for operation, spent in device["timings"].items():
-        stage = DEVICE_STAGES[told["operations"][operation]]
-        by_stage[stage] = by_stage.get(stage, 0.0) + spent
+    for operation in device["operations"]:
+        stage = DEVICE_STAGES[operation["op"]]
+        by_stage[stage] = by_stage.get(stage, 0.0) + operation["seconds"]
     for stage, spent in by_stage.items():
         report.add(
             "device",
