@@ -88,7 +88,9 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
         "attempts": result.attempts,
         "device": result.report,
     }
-    return Sent(images, result.video, _summary(result), report)
+    summary = _summary(result)
+    progress.update(1.0, summary, "upload")
+    return Sent(images, result.video, summary, report)
 
 
 def device_labels() -> list[str]:
