@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 from comfy_api.latest import io, ui
 
+from .host.folders import output_place
 from .host.sending import ONLY_DEVICE, device_labels, send
 
 
@@ -69,13 +68,13 @@ class PocketVideoSendToDevice(io.ComfyNode):
 
     @classmethod
     def execute(cls, device: str, fps: float, filename_prefix: str, images: Any = None) -> io.NodeOutput:
+        # Before the device works for minutes: a prefix may lead out of the output folder.
+        output_place(filename_prefix)
         sent = send(cls.hidden.prompt, cls.hidden.unique_id, device)
         _, height, width, _ = sent.images.shape
-        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix, folder_paths.get_output_directory(), width, height
-        )
-        file = f"{name}_{counter:05}_.mp4"
-        (Path(folder) / file).write_bytes(sent.video)
+        path, subfolder = output_place(filename_prefix, width, height)
+        path.write_bytes(sent.video)
+        file = path.name
         shown = ui.PreviewVideo([ui.SavedResult(file, subfolder, io.FolderType.output)]).as_dict()
         words = ui.PreviewText(sent.summary).as_dict()
         return io.NodeOutput(sent.images, ui={**shown, **words, "pocketvideo": [sent.report]})

@@ -50,6 +50,26 @@ def input_image_path(name: str) -> Path:
     return path
 
 
+def output_place(prefix: str, width: int = 0, height: int = 0) -> tuple[Path, str]:
+    """The next free MP4 name for a prefix, and its subfolder in ComfyUI's output folder. Raises PathError.
+
+    `%width%`, `%date:...%` and the like mean what they do in Save Video.
+    """
+    output = folder_paths.get_output_directory()
+    try:
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, width, height)
+    except Exception as error:  # the host raises a bare one
+        raise PathError(
+            f"{prefix!r:.200} cannot be a place in ComfyUI's output folder: use a name such as video/device."
+        ) from error
+    path = Path(folder) / f"{name}_{counter:05}_.mp4"
+    if not name.isprintable() or not inside(path, Path(output)):
+        raise PathError(
+            f"{prefix!r:.200} leads out of ComfyUI's output folder: use a name such as video/device."
+        )
+    return path, subfolder
+
+
 def download_folder() -> Path:
     """Where a download on request goes: the first of the model folders."""
     return Path(folder_paths.get_folder_paths(FOLDER)[0])

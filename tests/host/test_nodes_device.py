@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from demo.device import ReferenceDevice, desk, forget_all
 
+from demo.device import ReferenceDevice, desk, forget_all
 from host.client import ComfyClient, RequestFailed
 from host.events import Event
 from host.graphs import FRAMES, SAMPLED, SAVE, image_to_video, node, text_to_video
@@ -144,6 +144,15 @@ def test_a_node_without_a_lowering_is_named(client: ComfyClient) -> None:
     text = message(client.run(graph))
     assert "Turn colours round" in text
     assert "70" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("prefix", ["../../evil", "/tmp/evil", "a/../../evil"])
+def test_t07_the_video_stays_in_the_output_folder(
+    host: ComfyServer, client: ComfyClient, prefix: str
+) -> None:
+    text = message(client.run(sending(text_to_video(""), filename_prefix=prefix)))
+    assert "output folder: use a name such as video/device." in text
     assert "\n" not in text
 
 
