@@ -45,8 +45,9 @@ format: python  ## Put the code into the one format
 	@$(VENV)/ruff check --fix .
 	@$(VENV)/ruff format .
 
-screenshots: setup  ## Take the pictures in docs/images anew, from the real editor
+screenshots: demo  ## Take the pictures in docs/images anew, from the real editor and the demo
 	@POCKETVIDEO_SCREENSHOTS=docs/images $(VENV)/python -m pytest tests/browser
+	@cp demo-output/side-by-side.png docs/images/
 
 thumbnails: setup  ## Make the pictures of the template browser anew, from what the workflows make
 	@PYTHONPATH=tools:tests $(VENV)/python tools/thumbnails.py

@@ -27,7 +27,7 @@ def main(rooms: list[str]) -> int:
     code = check(links, *(f"-p{PACKAGE}.{room.strip('/').replace('/', '.')}" for room in rooms or ROOMS))
     if not rooms:
         tools = [f"-m{path.stem}" for path in sorted((REPOSITORY / "tools").glob("*.py"))]
-        search = os.pathsep.join(str(REPOSITORY / root) for root in HELPER_ROOTS)
+        search = os.pathsep.join([str(links), *(str(REPOSITORY / root) for root in HELPER_ROOTS)])
         code |= check(search, "-phost", "-pdemo", *tools)
     return code
 
