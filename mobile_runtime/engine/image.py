@@ -19,11 +19,11 @@ _FORMATS = (
 )
 
 
-def decode_photo(data: bytes) -> np.ndarray:
-    """The pixels of a PNG, JPEG, WebP or BMP photo as `[H, W, 3]` uint8; transparency is dropped.
+def check_photo(data: bytes) -> str:
+    """The name of ffmpeg's reader for a PNG, JPEG, WebP or BMP photo. Raises InputError for anything else.
 
     The format is taken from the first bytes and never guessed, so that a playlist or another container that
-    would open further files is refused. Raises InputError.
+    would open further files is refused.
     """
     if len(data) > MAX_BYTES:
         raise InputError(
@@ -32,6 +32,12 @@ def decode_photo(data: bytes) -> np.ndarray:
     kind = next((name for magic, name in _FORMATS if data.startswith(magic)), None)
     if kind is None:
         raise InputError("The photo is neither PNG, JPEG, WebP nor BMP; convert it to one of these.")
+    return kind
+
+
+def decode_photo(data: bytes) -> np.ndarray:
+    """The upright pixels of a photo as `[H, W, 3]` uint8; transparency is dropped. Raises InputError."""
+    kind = check_photo(data)
     try:
         with av.open(io.BytesIO(data), mode="r", format=kind) as container:
             stream = container.streams.video[0]

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..bundle import Bundle, Input
 from .errors import InputError
-from .image import MAX_BYTES
+from .image import MAX_BYTES, check_photo
 
 MAX_SEED = 2**64 - 1
 
@@ -50,7 +50,9 @@ def _resolve(bundle: Bundle, name: str, spec: Input, given: Any) -> Any:
     if spec["type"] == "seed":
         return parse_seed(name, value)
     if spec["type"] == "image":
-        return _photo(bundle, name, value, spec["default"])
+        photo = _photo(bundle, name, value, spec["default"])
+        check_photo(photo)
+        return photo
     whole = spec["type"] == "integer"
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         kind = "a whole number" if whole else "a number"

@@ -95,7 +95,8 @@ def run_bundle(
         cancel: set it from any thread to stop within one network evaluation.
         batch_guidance: evaluate both prompts of a step in one batch: the same result with twice the memory.
 
-    Raises InputError for a value, Cancelled, or EngineError; each is one sentence.
+    Raises InputError for a value, Cancelled, EngineError, or BundleError for a file that is not what the
+    manifest says; each is one sentence.
     """
     watch = Watch(progress, cancel)
     resolved = inputs.resolve(bundle, values or {})
@@ -123,10 +124,13 @@ def run_bundle(
 
 def _forget(state: _State, rest: list[Op]) -> None:
     """Drop sessions and results that no later op uses, so the peak is the largest op and not their sum."""
-    text = json.dumps(rest)
-    for name in [name for name in state.components if json.dumps(name) not in text]:
+    components = {op.get("component") for op in rest}
+    results = {
+        value["op"] for op in rest for value in op.values() if isinstance(value, dict) and "op" in value
+    }
+    for name in state.components.keys() - components:
         del state.components[name]
-    for name in [name for name in state.made if json.dumps({"op": name}) not in text]:
+    for name in state.made.keys() - results:
         del state.made[name]
 
 
