@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 from comfyui_pocketvideo.mobile_runtime.agent.handshake import Invitation, read_uri
 from comfyui_pocketvideo.mobile_runtime.agent.home import Home, Pairing
 from comfyui_pocketvideo.mobile_runtime.agent.pair import pair
-from comfyui_pocketvideo.mobile_runtime.bridge import Bridge, Limits
+from comfyui_pocketvideo.mobile_runtime.bridge import Bridge, JobResult, Limits
+from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 
+from unit.bridge import tiny_bundle
 from unit.bridge.client import Client, client_for
+from unit.bridge.work import Pushes, take
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
@@ -101,3 +105,23 @@ def client(pairing: Pairing) -> Client:
 def stranger(pairing: Pairing) -> Client:
     """Somebody on the network who trusts the desk's certificate and has no token."""
     return Client(pairing.host, pairing.port, client_for(pairing).context)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return tiny_bundle.build(tmp_path / "bundle", ballast=(100_000,))
+
+
+@pytest.fixture
+def pushes(bridge: Bridge) -> Iterator[Pushes]:
+    pushes = Pushes(bridge)
+    yield pushes
+    pushes.cancel.set()
+    pushes.pool.shutdown()
+
+
+@pytest.fixture
+def running(pushes: Pushes, client: Client, bundle: Bundle) -> tuple[Future[JobResult], str]:
+    """A job that the device has taken: its future and its address."""
+    future = pushes.start(None, bundle)
+    return future, f"/v1/jobs/{take(client)['job_id']}"
