@@ -144,9 +144,9 @@ def test_a_vae_that_needs_noise_while_decoding_is_refused():
         component(model, "vae_decoder")
 
 
-def graph_of(nodes, shape, initializers=()):
+def graph_of(nodes, shape, initializers=(), out_rank=None):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * (out_rank or len(shape)))
     graph = helper.make_graph(nodes, "g", [x], [y], initializers)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
@@ -168,7 +168,7 @@ def test_lint_refuses_six_axes():
 def test_t10_lint_refuses_operators_that_devices_refuse():
     with pytest.raises(ExportError, match="NonZero"):
         nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Cast", ["n"], ["y"], to=1)]
-        lint(graph_of(nodes, [4]), "test")
+        lint(graph_of(nodes, [4], out_rank=2), "test")
 
 
 def test_peak_activations_counts_what_is_alive_together():
