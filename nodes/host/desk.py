@@ -61,23 +61,9 @@ def bridge(address: str | None = None) -> Bridge:
         return _bridge
 
 
-def stop() -> None:
-    """Stop listening, if the bridge does."""
-    global _bridge, _bridge_address
-    with _lock:
-        if _bridge is not None:
-            _bridge.stop()
-        _bridge, _bridge_address = None, ""
-
-
 def paired_devices() -> list[DeviceInfo]:
-    """The paired devices, without starting anything; none where nobody ever paired one."""
-    if not (state_folder() / "bridge").is_dir():
-        return []
-    try:
-        return list(bridge().devices())
-    except DeskError:
-        return []
+    """The paired devices, without starting anything; none where nobody ever paired one. Raises DeskError."""
+    return list(bridge().devices()) if (state_folder() / "bridge").is_dir() else []
 
 
 def local_addresses() -> list[str]:

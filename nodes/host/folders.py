@@ -39,14 +39,12 @@ def model_path(name: str) -> Path:
 
 
 def input_image_path(name: str) -> Path:
-    """The file behind Load Image's widget, in ComfyUI's input folder. Raises PathError."""
-    relative = checked_relative(name)
-    folder = Path(folder_paths.get_input_directory())
-    path = folder / relative
+    """The file behind Load Image's widget, which may end in ` [output]` or ` [temp]`. Raises PathError."""
+    plain, named_folder = folder_paths.annotated_filepath(name)
+    folder = Path(named_folder or folder_paths.get_input_directory())
+    path = folder / checked_relative(plain)
     if not path.is_file() or not inside(path, folder):
-        raise PathError(
-            f"There is no image '{name}' in ComfyUI's input folder: upload it in the Load Image node."
-        )
+        raise PathError(f"There is no image '{name}' in ComfyUI's folders: upload it in the Load Image node.")
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from .progress import NodeProgress
 
 if TYPE_CHECKING:
     from ...mobile_runtime.bridge import DeviceInfo, JobResult
+
+logger = logging.getLogger(__name__)
 
 # The export here, then the stages that a device reports (docs/protocol.md), with their shares of the bar.
 STAGES = {"export": 0.3, "download": 0.2, "verify": 0.03, "self_test": 0.05, "run": 0.4, "upload": 0.02}
@@ -95,7 +98,12 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
 
 def device_labels() -> list[str]:
     """What the node's list offers: the only device, then each paired one by name."""
-    return [ONLY_DEVICE, *(_label(device) for device in desk.paired_devices())]
+    try:
+        devices = desk.paired_devices()
+    except Exception as error:  # whatever is wrong with the pairings, the node must still appear
+        logger.warning("PocketVideo cannot list the paired devices: %s", error)
+        devices = []
+    return [ONLY_DEVICE, *(_label(device) for device in devices)]
 
 
 def device_id(label: str) -> str:
