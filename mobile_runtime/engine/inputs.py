@@ -32,15 +32,16 @@ def resolve(bundle: Bundle, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _resolve(bundle, name, spec, values.get(name)) for name, spec in inputs.items()}
 
 
-def describe(values: Mapping[str, Any]) -> dict[str, Any]:
+def describe(bundle: Bundle, values: Mapping[str, Any]) -> dict[str, Any]:
     """Resolved values as JSON can hold them: seeds as decimal strings, photos by digest."""
-    return {name: _describe(value) for name, value in values.items()}
+    specs = bundle.manifest["inputs"]
+    return {name: _describe(specs[name], value) for name, value in values.items()}
 
 
-def _describe(value: Any) -> Any:
-    if isinstance(value, bytes):
+def _describe(spec: Input, value: Any) -> Any:
+    if spec["type"] == "image":
         return "sha256:" + hashlib.sha256(value).hexdigest()
-    return str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
+    return str(value) if spec["type"] == "seed" else value
 
 
 def _resolve(bundle: Bundle, name: str, spec: Input, given: Any) -> Any:

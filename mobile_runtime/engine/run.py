@@ -117,7 +117,7 @@ def run_bundle(
         state.video_path,
         timings,
         state.evaluations,
-        inputs.describe(resolved),
+        inputs.describe(bundle, resolved),
         peak_rss_bytes(),
     )
 
@@ -224,7 +224,7 @@ def _write_video(state: _State, op: Any) -> Path:
         "bundle": state.bundle.id,
         "name": state.bundle.manifest["name"],
         "created_by": state.bundle.manifest["created_by"],
-        "values": inputs.describe(state.values),
+        "values": inputs.describe(state.bundle, state.values),
     }
     path = state.output_dir / VIDEO_NAME
 

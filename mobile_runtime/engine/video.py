@@ -47,9 +47,9 @@ def write_mp4(
         raise EngineError("This device's ffmpeg has no H.264 encoder; install the av package from PyPI.")
     count, height, width = frames.shape[:3]
     frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(str(temporary), mode="w", format="mp4") as container:
             container.metadata["comment"] = comment
             options = _QUALITY if encoder == "libx264" else {}

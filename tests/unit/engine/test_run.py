@@ -113,7 +113,7 @@ def test_the_video_file_holds_the_frames_and_the_settings(tmp_path: Path) -> Non
         settings = small.loads(container.metadata["comment"])
         assert len(list(container.decode(stream))) == 4
     assert settings["bundle"] == bundle.id
-    assert settings["values"]["seed"] == 5 and settings["values"]["prompt"] == "red"
+    assert settings["values"]["seed"] == "5" and settings["values"]["prompt"] == "red"
     assert settings["values"]["photo"].startswith("sha256:")
     assert result.values == settings["values"]
 
