@@ -61,6 +61,8 @@ def encode_prompts(
     unconditional one of classifier-free guidance) still has a token to attend to.
     """
     pad, end = tokenizer.token_to_id(PAD), tokenizer.token_to_id(END)
+    if pad is None or end is None:
+        raise ValueError(f"The tokenizer lacks {PAD} or {END}: use the one of a PocketVideo model file.")
     ids = torch.full((len(prompts), max_tokens), pad, dtype=torch.int64)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):

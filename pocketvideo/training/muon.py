@@ -32,7 +32,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure=None):  # type: ignore[no-untyped-def, override]
+    def step(self, closure=None):  # type: ignore[no-untyped-def]
         loss = None if closure is None else closure()
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -65,7 +65,8 @@ def optimizers_for(
     module: nn.Module, lr: float, adam_lr: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
     """Muon for hidden matrices and kernels; AdamW for vectors, embeddings, depthwise and output layers."""
-    hidden, rest = [], []
+    hidden: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue

@@ -86,7 +86,7 @@ def preview_factors(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     vae = load_vae(run / "vae.safetensors")
     latents = cache_latents(run, recipe).latents[:96]
     video = vae.decode(latents)
-    small = torch.nn.functional.adaptive_avg_pool3d(video, latents.shape[2:])
+    small = torch.nn.functional.interpolate(video, tuple(latents.shape[2:]), mode="area")
     x = latents.movedim(1, -1).flatten(0, 3)
     y = small.movedim(1, -1).flatten(0, 3)
     x = torch.cat((x, torch.ones(len(x), 1)), dim=1)
