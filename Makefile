@@ -5,7 +5,8 @@ VENV := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots thumbnails bench-model clean
+.PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots thumbnails
+.PHONY: bench-model bench-device tables clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'

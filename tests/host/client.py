@@ -35,6 +35,14 @@ class PromptRejected(RequestFailed):
     def node_errors(self) -> JSON:
         return dict(self.body.get("node_errors", {})) if isinstance(self.body, dict) else {}
 
+    def __str__(self) -> str:
+        found = [
+            f"node {node_id} ({node['class_type']}): {error['message']}: {error['details']}"
+            for node_id, node in self.node_errors.items()
+            for error in node["errors"]
+        ]
+        return f"ComfyUI refused the workflow. {'; '.join(found)}" if found else super().__str__()
+
 
 class PromptTimeout(TimeoutError):
     """A prompt did not finish within the time given."""
