@@ -42,7 +42,9 @@ def test_a_refused_prompt_names_the_node_and_the_input(client: ComfyClient) -> N
     (error,) = refused.value.node_errors["1"]["errors"]
     assert error["type"] == "value_smaller_than_min"
     assert error["extra_info"]["input_name"] == "width"
-    assert str(refused.value).startswith("ComfyUI refused the workflow. node 1 (EmptyImage): Value -1 smaller")
+    assert str(refused.value).startswith(
+        "ComfyUI refused the workflow. node 1 (EmptyImage): Value -1 smaller"
+    )
 
 
 def test_a_missing_host_says_what_to_run(tmp_path: Path) -> None:
