@@ -58,7 +58,7 @@ def _fraction(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
             d = 1 / _away_from_zero(1 + numerator * d)
             c = _away_from_zero(1 + numerator / c)
             result = result * (d * c)
-        if np.all(np.abs(d * c - 1) < 1e-16):
+        if np.all(np.abs(d * c - 1) < 4e-16):
             break
     return result
 
