@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import time
 from typing import TextIO
 
 BAR_WIDTH = 24
 HEARTBEAT_SECONDS = 20.0
+TICK_SECONDS = 0.2
 
 
 class Stage:
@@ -27,6 +29,9 @@ class Stage:
         self._note = ""
         self._started = time.monotonic()
         self._last = self._started
+        self._ended = threading.Event()
+        # A tool may say nothing for minutes; the bar moves all the same.
+        self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
 
     def __enter__(self) -> Stage:
         self._started = self._last = time.monotonic()
@@ -34,9 +39,12 @@ class Stage:
             self._draw()
         else:
             self._line(f"{self.title} (usually about {self.usual_seconds:.0f} s)")
+        self._ticker.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._ended.set()
+        self._ticker.join()
         seconds = time.monotonic() - self._started
         outcome = "done" if kind is None else "stopped"
         self._line(f"{self.title}: {outcome} in {seconds:.0f} s")
@@ -44,13 +52,14 @@ class Stage:
     def note(self, text: str) -> None:
         """Say what is being done now. Cheap enough to call for every line of a tool's output."""
         self._note = text
-        now = time.monotonic()
-        if self._live and now - self._last >= 0.1:
-            self._last = now
-            self._draw()
-        elif not self._live and now - self._last >= HEARTBEAT_SECONDS:
-            self._last = now
-            self._line(f"{self.title}: {now - self._started:.0f} s, {text}")
+
+    def _tick(self) -> None:
+        while not self._ended.wait(TICK_SECONDS):
+            if self._live:
+                self._draw()
+            elif time.monotonic() - self._last >= HEARTBEAT_SECONDS:
+                self._last = time.monotonic()
+                self._line(f"{self.title}: {self._last - self._started:.0f} s, {self._note}")
 
     def _draw(self) -> None:
         elapsed = time.monotonic() - self._started
