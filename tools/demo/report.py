@@ -31,7 +31,8 @@ class Report:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def add(self, where: str, stage: str, seconds: float | None = None, **measured: int | None) -> None:
-        self.rows.append(Row(where, stage, seconds, **measured))
+        rounded = None if seconds is None else round(seconds, 3)
+        self.rows.append(Row(where, stage, rounded, **measured))
 
     def print(self, console: Console) -> None:
         """Print the table, a rule between the places."""
@@ -46,7 +47,7 @@ class Report:
             table.add_row(
                 row.where if first else "",
                 row.stage,
-                "" if row.seconds is None else f"{row.seconds:.1f}",
+                "" if row.seconds is None else f"{row.seconds:.2f}",
                 "" if row.evaluations is None else f"{row.evaluations}",
                 "" if row.bytes is None else f"{row.bytes:,}",
                 end_section=last,
