@@ -32,7 +32,7 @@ DEFAULTS = {
     "fps": 12,
     "steps": 25,
     "shift": 1.0,
-    "guidance": 3.0,
+    "guidance": 4.0,
     "motion": 2.0,
 }
 

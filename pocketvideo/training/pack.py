@@ -57,9 +57,11 @@ def training_card(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     """How the model came to be: recipe, steps, seconds, last losses."""
     stages = {}
     for name in ("vae", "denoiser", "decoder"):
-        if not (run / name / "losses.jsonl").exists():
+        history = run / name / "losses.jsonl"
+        lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
+        if not lines:
             continue  # the decoder's polish is optional
-        records = [json.loads(line) for line in (run / name / "losses.jsonl").read_text().splitlines()]
+        records = [json.loads(line) for line in lines]
         tail = records[-100:]
         # Every start of the command counts its own seconds: add the last of each.
         ends = [a for a, b in pairwise(records) if b["seconds"] < a["seconds"]]
