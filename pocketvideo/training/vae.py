@@ -1,7 +1,7 @@
 """Stage 1: train the video VAE on rendered clips, and measure its latents.
 
-Loss: L1 + `mse` * squared error, the first frame counted twice (it is what image-to-video must keep). A
-little noise on the latents keeps their space smooth, and a weak pull on their size keeps the noise
+Loss: L1 + `mse` * squared error, the first frame counted `first_frame` times (image-to-video must keep it).
+A little noise on the latents keeps their space smooth, and a weak pull on their size keeps the noise
 meaningful. Single frames come first: they are many to a step, and show edges and colours 17 times as fast.
 """
 
@@ -93,7 +93,7 @@ def vae_loss(
     noise = torch.randn(latent.shape, generator=generator)
     decoded = vae.model.decode(latent + settings["noise"] * noise).sample
     weight = torch.ones(video.shape[2])
-    weight[0] = 2.0
+    weight[0] = settings["first_frame"]
     error = decoded - video
     l1 = (error.abs().mean((0, 1, 3, 4)) * weight).mean()
     mse = (error.square().mean((0, 1, 3, 4)) * weight).mean()
