@@ -57,7 +57,6 @@ def test_t14_a_device_pairs_through_the_dialog_and_its_name_is_text(
         shown = re.search(r"Verification code: (\d{3} \d{3})", pairing.stderr.readline())
         assert shown is not None
         expect(dialog.get_by_text(shown[1], exact=True)).to_be_visible()
-        editor.keep_screenshot("pairing.png")
 
         dialog.get_by_role("button", name="It is the same: confirm").click()
         expect(dialog.get_by_text(f"{HOSTILE_NAME} is paired.")).to_be_visible()
