@@ -161,6 +161,7 @@ async def _send(
     ]
     for number, (name, step) in enumerate(steps):
         reporter.update("upload", number / len(steps), f"sending the {name}")
+        await reporter.flush()  # the last step ends the job, and the desk hears nothing after it
         for attempt in range(UPLOAD_TRIES):
             try:
                 await step()

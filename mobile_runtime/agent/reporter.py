@@ -17,7 +17,9 @@ HEARTBEAT_SECONDS = 4.0
 class Reporter:
     """Holds the newest progress of one job and posts it; sets `cancel` when the desk wants the job no more.
 
-    `update` may be called from any thread and never waits; the task `run` ends when the job is withdrawn.
+    Within a stage the newest word wins, and every stage is heard of, however short it was: a person who sees
+    "download" and then a video would wonder what ran. `update` may be called from any thread and never waits; the task `run` ends when the
+    job is withdrawn.
     """
 
     def __init__(self, desk: Desk, job_id: str, line: ProgressLine) -> None:
@@ -28,32 +30,43 @@ class Reporter:
         self._line = line
         self._lock = threading.Lock()
         self._latest: tuple[str, float | None, str] = ("download", None, "asking for the manifest")
-        self._fresh = True
+        self._pending: dict[str, tuple[str, float | None, str]] = {"download": self._latest}
+        self._posting = asyncio.Lock()
+        self._posted = 0.0
 
     def update(self, stage: str, fraction: float | None, message: str) -> None:
-        """Note progress; the newest wins."""
+        """Note progress; the newest of its stage wins."""
         with self._lock:
-            self._latest, self._fresh = (stage, fraction, message), True
+            self._latest = (stage, fraction, message)
+            self._pending[stage] = self._latest
         self._line.show(stage, fraction, message)
 
     async def run(self) -> None:
         """Post until the desk withdraws the job; a desk out of reach is tried again at the next turn."""
-        posted = 0.0
         while not self.withdrawn.is_set():
+            if time.monotonic() - self._posted >= HEARTBEAT_SECONDS:
+                with self._lock:
+                    self._pending.setdefault(self._latest[0], self._latest)
+            await self.flush()
+            await asyncio.sleep(POST_SECONDS)
+
+    async def flush(self) -> None:
+        """Post what the desk has not heard yet, in the order of the stages."""
+        async with self._posting:
             with self._lock:
-                latest, fresh = self._latest, self._fresh
-                self._fresh = False
-            if fresh or time.monotonic() - posted >= HEARTBEAT_SECONDS:
-                posted = time.monotonic()
+                words, self._pending = list(self._pending.values()), {}
+            for word in words:
+                if self.withdrawn.is_set():
+                    return
+                self._posted = time.monotonic()
                 try:
-                    if await self._desk.event(self._job_id, *latest) == "cancelled":
+                    if await self._desk.event(self._job_id, *word) == "cancelled":
                         self._withdraw()
                 except DeskUnreachable:
                     pass  # the work goes on; the result is sent when the desk is back
                 except DeskRefused as error:
                     if error.status in (401, 404, 410):
                         self._withdraw()
-            await asyncio.sleep(POST_SECONDS)
 
     def _withdraw(self) -> None:
         self.cancel.set()

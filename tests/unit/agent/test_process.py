@@ -52,7 +52,7 @@ def test_a_pushed_bundle_runs_and_the_result_is_what_the_engine_makes(
     assert result.report["evaluations"] == 3
     assert result.report["self_test"]["components"]["vae_decoder"]["psnr"] >= 60
     assert result.sent_bytes == result.bundle_bytes == total(bundle)
-    assert {event.stage for event in workplace.events} >= {"queued", "download", "run"}
+    assert {event.stage for event in workplace.events} >= {"queued", "download", "run", "upload"}
     assert not list(workplace.home.outputs.iterdir())
 
 
