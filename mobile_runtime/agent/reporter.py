@@ -17,9 +17,9 @@ HEARTBEAT_SECONDS = 4.0
 class Reporter:
     """Holds the newest progress of one job and posts it; sets `cancel` when the desk wants the job no more.
 
-    Within a stage the newest word wins, and every stage is heard of, however short it was: a person who sees
-    "download" and then a video would wonder what ran. `update` may be called from any thread and never waits; the task `run` ends when the
-    job is withdrawn.
+    Within a stage the newest word wins, and every stage is heard of, however short it was: a person who
+    sees "download" and then a video would wonder what ran. `update` may be called from any thread and never
+    waits; the task `run` ends when the job is withdrawn.
     """
 
     def __init__(self, desk: Desk, job_id: str, line: ProgressLine) -> None:
