@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from .vae import PocketVAE
 
@@ -25,8 +26,12 @@ def fit_latent_rgb(vae: PocketVAE, seed: int = 0, cells: int = 4) -> tuple[list[
     for latent in latents.split(1):
         frame = vae.decode(latent.to(parameter))[:, :, 0]
         colours.append(torch.nn.functional.adaptive_avg_pool2d(frame, cells).float().cpu())
-    x = latents[:, :, 0].permute(0, 2, 3, 1).reshape(-1, channels)
-    x = torch.cat((x, torch.ones(len(x), 1)), dim=1)
-    y = torch.cat(colours).permute(0, 2, 3, 1).reshape(-1, 3)
-    solution = torch.linalg.lstsq(x, y).solution
+    return solve_latent_rgb(latents, torch.cat(colours)[:, :, None])
+
+
+def solve_latent_rgb(latents: Tensor, colours: Tensor) -> tuple[list[list[float]], list[float]]:
+    """Least squares from latents `[B, C, F, h, w]` to mean colours `[B, 3, F, h, w]`: factors and bias."""
+    x = latents.movedim(1, -1).flatten(0, 3)
+    y = colours.movedim(1, -1).flatten(0, 3)
+    solution = torch.linalg.lstsq(torch.cat((x, torch.ones(len(x), 1)), dim=1), y).solution
     return solution[:-1].tolist(), solution[-1].tolist()

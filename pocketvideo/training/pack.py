@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from ..models.checkpoint import DEFAULTS, PocketModel, build_from_config, model_config, save_model
 from ..models.config import DenoiserConfig
+from ..models.latent_preview import solve_latent_rgb
 from .flow import build_tokenizer
 from .latents import cache_latents
 from .vae import load_vae
@@ -89,11 +90,8 @@ def preview_factors(run: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     latents = cache_latents(run, recipe).latents[:96]
     video = vae.decode(latents)
     small = torch.nn.functional.interpolate(video, tuple(latents.shape[2:]), mode="area")
-    x = latents.movedim(1, -1).flatten(0, 3)
-    y = small.movedim(1, -1).flatten(0, 3)
-    x = torch.cat((x, torch.ones(len(x), 1)), dim=1)
-    solution = torch.linalg.lstsq(x, y).solution
+    factors, bias = solve_latent_rgb(latents, small)
     return {
-        "factors": [[round(v, 5) for v in row] for row in solution[:-1].tolist()],
-        "bias": [round(v, 5) for v in solution[-1].tolist()],
+        "factors": [[round(value, 5) for value in row] for row in factors],
+        "bias": [round(value, 5) for value in bias],
     }
