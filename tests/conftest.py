@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from host.client import ComfyClient
+from host.families import FAMILY_PACK
 from host.server import ComfyServer
 
 # Screenshots show the words on the nodes at any zoom, and nothing that covers the graph.
@@ -21,7 +22,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     Tests give their output files prefixes of their own, and leave the queue empty.
     """
     base = Path(tmp_path_factory.mktemp("comfyui"))
-    with ComfyServer(base, settings=READABLE_EDITOR) as server:
+    with ComfyServer(base, settings=READABLE_EDITOR, extra_packs=[FAMILY_PACK]) as server:
         yield server
 
 

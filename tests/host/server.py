@@ -25,6 +25,7 @@ NODE_IDS = (
     "PocketVideoImageToVideo",
     "PocketVideoSendToDevice",
     "PocketVideoExampleImage",
+    "PocketVideoLeap",
 )
 SHIM = Path(__file__).resolve().with_name("cpu_shim.py")
 START_TIMEOUT = 300.0
@@ -80,7 +81,7 @@ class ComfyServer:
 
     Use it as a context manager, or call `start` and `stop`. `base` receives models, input, output, temp
     and user folders, and the log. The pack is linked into `base/custom_nodes`, so edits are seen without an
-    install.
+    install; so are `extra_packs`, folders of further custom nodes.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class ComfyServer:
         environ: Mapping[str, str] | None = None,
         settings: Mapping[str, object] | None = None,
         required_nodes: Sequence[str] = NODE_IDS,
+        extra_packs: Sequence[Path] = (),
     ) -> None:
         self.base = base
         self.paths = paths or locate()
@@ -102,6 +104,7 @@ class ComfyServer:
         self._environ = dict(environ or {})
         self._settings = dict(settings or {})
         self._required_nodes = tuple(required_nodes)
+        self._packs = {PACK_NAME: REPOSITORY, **{pack.name: pack for pack in extra_packs}}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -176,9 +179,10 @@ class ComfyServer:
     def _prepare_folders(self) -> None:
         for name in ("models", "custom_nodes", "input", "output", "temp", "user/default"):
             (self.base / name).mkdir(parents=True, exist_ok=True)
-        link = self.base / "custom_nodes" / PACK_NAME
-        if not link.exists():
-            link.symlink_to(REPOSITORY, target_is_directory=True)
+        for name, folder in self._packs.items():
+            link = self.base / "custom_nodes" / name
+            if not link.exists():
+                link.symlink_to(folder, target_is_directory=True)
         # The first-run tutorial covers the canvas and swallows clicks.
         settings = {"Comfy.TutorialCompleted": True, **self._settings}
         (self.base / "user/default/comfy.settings.json").write_text(json.dumps(settings), encoding="utf-8")
@@ -198,7 +202,7 @@ class ComfyServer:
             "sqlite:///:memory:",
             "--disable-all-custom-nodes",
             "--whitelist-custom-nodes",
-            PACK_NAME,
+            *self._packs,
             # Drops the cloud nodes, and adds the Content-Security-Policy that pack scripts must live with.
             "--disable-api-nodes",
             "--use-pytorch-cross-attention",
@@ -243,9 +247,12 @@ class ComfyServer:
             time.sleep(0.25)
 
     def _check_pack(self) -> None:
-        failed = [line for line in self.log().splitlines() if "(IMPORT FAILED)" in line and PACK_NAME in line]
-        if failed:
-            raise HostError(f"ComfyUI could not import the pack; its log ends:\n{self._log_tail(80)}")
+        failed = [line for line in self.log().splitlines() if "(IMPORT FAILED)" in line]
+        broken = [name for name in self._packs if any(line.endswith(name) for line in failed)]
+        if broken:
+            raise HostError(
+                f"ComfyUI could not import {', '.join(broken)}; its log ends:\n{self._log_tail(80)}"
+            )
         if self._required_nodes:
             known = self.client().object_info()
             missing = [node for node in self._required_nodes if node not in known]
