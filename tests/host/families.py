@@ -69,6 +69,8 @@ class Family:
     low: JSON | None = None
     # Text tokens share the sequence of self-attention: "", "first" or "last".
     joint_text: str = ""
+    # 1 is no guidance: one row per video.
+    cfg: float = 3.0
 
     def grid(self, frames: int | None = None) -> tuple[int, int, int]:
         """(frames, height, width) in tokens."""
@@ -93,9 +95,10 @@ def sample_graph(
     sigmas: Sequence[JSON] = (),
     sampler_name: str = "euler",
     scheduler: str = "simple",
+    prompt: str = "a red circle moves left",
     seed: int = 1,
     steps: int = 3,
-    cfg: float = 3.0,
+    cfg: float | None = None,
     frames: int | None = None,
     batch_size: int = 1,
     output: int = 0,
@@ -107,9 +110,10 @@ def sample_graph(
     experts every `model` node is put behind both loaders. `output` 1 saves the last denoised prediction.
     """
     frames = frames or family.shape[1]
+    cfg = family.cfg if cfg is None else cfg
     size = family.pixels(frames, batch_size)
     graph: JSON = {LOADER: family.loader, NOISE: node("RandomNoise", noise_seed=seed)}
-    inputs = _inputs(family, graph, frames, size)
+    inputs = _inputs(family, graph, prompt, frames, size)
     high = _chain(graph, "model", [LOADER, 0], model, 100)
     schedule = node("BasicScheduler", model=high, scheduler=scheduler, steps=steps, denoise=1.0)
     graph |= {
@@ -131,8 +135,8 @@ def sample_graph(
     return graph | save_latent(prefix or f"latents/{family.name}", (last, output))
 
 
-def _inputs(family: Family, graph: JSON, frames: int, size: JSON) -> Inputs:
-    for key, text in ((POSITIVE, "a red circle moves left"), (NEGATIVE, "")):
+def _inputs(family: Family, graph: JSON, prompt: str, frames: int, size: JSON) -> Inputs:
+    for key, text in ((POSITIVE, prompt), (NEGATIVE, "")):
         graph[key] = _conditioning(family, text)
     if family.text is None:
         graph[LATENT] = node("PocketVideoEmptyLatent", **size)
@@ -291,7 +295,9 @@ _POCKET = node("PocketVideoModelLoader", model_name=MODEL)
 _WAN_SHAPE = (16, 5, 8, 8)
 _LTXV_SHAPE = (128, 5, 4, 4)
 _LTXV = {"patch": (1, 1, 1), "scale": (8, 32), "text": Text(masked=2)}
-_HUNYUAN = {"joint_text": "first"}
+# Guidance is distilled into HunyuanVideo, and the host cannot run two rows of it with a mask: 1 row's mask is
+# written to `[1, 1, L]` (hunyuan_video/model.py, forward_orig).
+_HUNYUAN = {"joint_text": "first", "cfg": 1.0}
 
 _ALL = (
     Family("pocket", _POCKET, (24, 5, 2, 2), 8, 8, (1, 1, 1), None, (4, 32)),
