@@ -23,6 +23,7 @@ class PocketVideoExtension(ComfyExtension):
         from .empty_latent import PocketVideoEmptyLatent
         from .example_image import PocketVideoExampleImage
         from .image_to_video import PocketVideoImageToVideo
+        from .leap import PocketVideoLeap
         from .loader import PocketVideoModelLoader
         from .send_to_device import PocketVideoSendToDevice
 
@@ -32,4 +33,5 @@ class PocketVideoExtension(ComfyExtension):
             PocketVideoImageToVideo,
             PocketVideoExampleImage,
             PocketVideoSendToDevice,
+            PocketVideoLeap,
         ]

@@ -38,11 +38,14 @@ class NodeProgress:
                 self._bar.update_absolute(value, STEPS)
         if text and text != self._text:
             self._text = text
-            self._show(text)
+            show_text(self._node_id, text)
 
-    def _show(self, text: str) -> None:
-        from server import PromptServer
 
-        server = PromptServer.instance
-        if self._node_id is not None and server is not None and server.client_id is not None:
-            server.send_progress_text(text, self._node_id, server.client_id)
+def show_text(node_id: str | None, text: str) -> None:
+    """Show a line of text in a node, to the client whose prompt is running; nowhere without one."""
+    from server import PromptServer
+
+    # Code that uses ComfyUI as a library has no server.
+    server = getattr(PromptServer, "instance", None)
+    if node_id is not None and server is not None and server.client_id is not None:
+        server.send_progress_text(text, node_id, server.client_id)
