@@ -106,8 +106,6 @@ def validate(data, custom_formats={}, name_prefix=None):
             data__plan_is_list = isinstance(data__plan, (list, tuple))
             if data__plan_is_list:
                 data__plan_len = len(data__plan)
-                if data__plan_len < 1:
-                    raise SchemaError("" + (name_prefix or "data") + ".plan must contain at least 1 items")
                 if data__plan_len > 256:
                     raise SchemaError("" + (name_prefix or "data") + ".plan must contain less than or equal to 256 items")
                 for data__plan_x, data__plan_item in enumerate(data__plan):

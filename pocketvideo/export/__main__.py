@@ -1,9 +1,13 @@
-"""The command that turns a workflow into a bundle folder: `--workflow X --model Y --out DIR`."""
+"""The command that makes a bundle folder, from a workflow or from an architecture without weights.
+
+`--workflow X --model FILE --out DIR`, or `--model PRESET --random-weights --out DIR`.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
+from ...mobile_runtime.bundle import Bundle
 from .bundling import export_bundle
 from .compiler import compile_workflow
 from .errors import ExportError, WorkflowError
@@ -38,8 +42,26 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m comfyui_pocketvideo.pocketvideo.export",
         description="Compile a ComfyUI workflow (API format) and export it with its model for a device.",
     )
-    made.add_argument("--workflow", type=Path, required=True, help="JSON file in API format")
-    made.add_argument("--model", type=Path, required=True, help="PocketVideo model file (.safetensors)")
+    made.add_argument("--workflow", type=Path, help="JSON file in API format")
+    made.add_argument(
+        "--model",
+        required=True,
+        help="PocketVideo model file (.safetensors), or the name of an architecture with --random-weights",
+    )
+    made.add_argument(
+        "--random-weights",
+        action="store_true",
+        help="no workflow: the architecture's denoiser with random weights, to measure sizes and speed",
+    )
+    made.add_argument(
+        "--clip",
+        type=int,
+        nargs=3,
+        default=(17, 256, 448),
+        metavar=("FRAMES", "HEIGHT", "WIDTH"),
+        help="with --random-weights: the video that the memory estimate is for (default: 17 256 448)",
+    )
+    made.add_argument("--seed", type=int, default=0, help="with --random-weights: which random weights")
     made.add_argument(
         "--out", type=Path, required=True, help="folder for the bundle; an old bundle in it is replaced"
     )
@@ -59,19 +81,33 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; gives the exit status."""
     args = parser().parse_args(arguments)
+    if args.random_weights == (args.workflow is not None):
+        parser().error("give either --workflow with a model file, or --random-weights with a preset's name")
     try:
-        with args.workflow.open("rb") as file:
-            prompt = parse_prompt(file.read(MAX_PROMPT_BYTES + 1))
-        plan = compile_workflow(
-            prompt, args.output_node, FolderLookups(args.model, args.photos or args.workflow.parent)
-        )
-        bundle = export_bundle(plan, args.model, args.out, cache_dir=args.cache, progress=_show)
+        bundle = _random(args) if args.random_weights else _workflow(args)
     except (WorkflowError, ExportError, OSError) as error:
         print(f"\r{error}", file=sys.stderr)
         return 1
     size = sum(entry["bytes"] for entry in bundle.files.values())
     print(f"bundle {bundle.id}: {len(bundle.files)} files, {size / 1e6:.1f} MB in {args.out}")
     return 0
+
+
+def _random(args: argparse.Namespace) -> Bundle:
+    from .random_bundle import export_random
+
+    return export_random(
+        args.model, args.out, cache_dir=args.cache, clip=tuple(args.clip), seed=args.seed, progress=_show
+    )
+
+
+def _workflow(args: argparse.Namespace) -> Bundle:
+    model = Path(args.model)
+    with args.workflow.open("rb") as file:
+        prompt = parse_prompt(file.read(MAX_PROMPT_BYTES + 1))
+    lookups = FolderLookups(model, args.photos or args.workflow.parent)
+    plan = compile_workflow(prompt, args.output_node, lookups)
+    return export_bundle(plan, model, args.out, cache_dir=args.cache, progress=_show)
 
 
 def _show(done: int, total: int, words: str) -> None:

@@ -135,13 +135,18 @@ def _components(
     return {name: entry for name, entry in found.items() if entry is not None}
 
 
-def _empty(target: Path) -> None:
-    """Make `target` an empty folder; refuses a folder that holds anything but a bundle."""
+def check_target(target: Path) -> None:
+    """Raise `ExportError` for a folder that holds anything but a bundle."""
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise ExportError(f"{target} is not a folder; name a new folder for the bundle.")
-    if target.is_dir() and any(target.iterdir()):
-        if not (target / MANIFEST_NAME).is_file():
-            raise ExportError(f"The folder {target} holds other files; name a new folder for the bundle.")
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST_NAME).is_file():
+        raise ExportError(f"The folder {target} holds other files; name a new folder for the bundle.")
+
+
+def _empty(target: Path) -> None:
+    """Make `target` an empty folder; refuses a folder that holds anything but a bundle."""
+    check_target(target)
+    if target.is_dir():
         shutil.rmtree(target)
     target.mkdir(parents=True, exist_ok=True)
 
@@ -180,7 +185,7 @@ def _write_photo(source: PhotoSource, target: Path) -> None:
 
 def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> dict[str, int]:
     """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes."""
-    from .memory import peak_activations
+    from .memory import component_peak
 
     noise = next(op for op in plan.ops if op["op"] == "noise")
     guided = any(op["op"] == "denoise" and op["negative"] is not None for op in plan.ops)
@@ -193,16 +198,12 @@ def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> d
         "width": width,
         "length": length,
     }
-    peak = 0
-    for folder, entry in entries.values():
-        for stage in {stage["graph"]: stage for stage in entry["component"]["stages"]}.values():
-            graph = (folder / entry["component"]["graphs"][stage["graph"]]).read_bytes()
-            weights = frozenset(open_tensors(folder / stage["weights"]))
-            peak = max(peak, peak_activations(graph, sizes, weights))
     return {
         "weights": sum(entry["memory"]["weights"] for _, entry in entries.values()),
         "largest_stage": max(entry["memory"]["largest_stage"] for _, entry in entries.values()),
-        "activations_estimate": peak,
+        "activations_estimate": max(
+            component_peak(folder, entry["component"], sizes) for folder, entry in entries.values()
+        ),
     }
 
 

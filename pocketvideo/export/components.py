@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,40 @@ def export_component(
     and `ParityError` when a stage or the whole differs from torch by more than 60 dB PSNR allows.
     """
     part = component(model, name)
-    root = folder / name
-    root.mkdir()
+    entry = write_stages(
+        folder, part, model.max_tokens, partial(_graph, model, part, cache=cache, code=code), step
+    )
+    described = entry["component"]
+    if part.kind == "text_encoder":
+        described |= {
+            "tokenizer": f"{name}/tokenizer.json",
+            "max_tokens": model.max_tokens,
+            "pad_id": pad_id(model),
+        }
+        (folder / described["tokenizer"]).write_text(device_tokenizer(model), "utf-8")
+    if part.kind == "denoiser" and "latent_rgb" in model.config:
+        described["latent_rgb"] = model.config["latent_rgb"]
+    return entry | {"files": list_files(folder)}
+
+
+def write_stages(
+    folder: Path, part: Component, length: int, graph_of: Callable[[Stage], Path], step: Step
+) -> dict[str, Any]:
+    """Write graphs, weights and self-test of a component, one stage in memory at a time.
+
+    `length` is the number of text tokens of the check, `graph_of` gives the file of a stage's graph. Returns
+    the cache entry without its files. Raises as `export_component` does.
+    """
+    name = part.name
+    (folder / name).mkdir()
     graphs: dict[str, str] = {}
     stages: list[dict[str, str]] = []
     parity: dict[str, float] = {}
     total = largest = 0
-    check = Check(part, model.max_tokens)
+    check = Check(part, length)
     for stage in part.stages:
         step(f"Exporting {name}: {stage.weights}")
-        graph = _graph(model, part, stage, cache, code)
+        graph = graph_of(stage)
         if stage.graph not in graphs:
             graphs[stage.graph] = f"{name}/{stage.graph}.onnx"
             (folder / graphs[stage.graph]).write_bytes(graph.read_bytes())
@@ -66,32 +91,29 @@ def export_component(
     parity["whole"] = round(min(check.finish(), 999.0), 1)
     log.info("exported %s: parity %.1f dB at worst", name, min(parity.values()))
     save_file(check.self_test(), folder / SELF_TEST)
-    described: dict[str, Any] = {
-        "kind": part.kind,
-        "graphs": graphs,
-        "stages": stages,
-        "inputs": list(part.inputs),
-        "outputs": list(part.outputs),
-    }
-    if part.kind == "text_encoder":
-        described |= {
-            "tokenizer": f"{name}/tokenizer.json",
-            "max_tokens": model.max_tokens,
-            "pad_id": pad_id(model),
-        }
-        (folder / described["tokenizer"]).write_text(device_tokenizer(model), "utf-8")
-    if part.kind == "denoiser" and "latent_rgb" in model.config:
-        described["latent_rgb"] = model.config["latent_rgb"]
-    files = {}
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        files[file.relative_to(folder).as_posix()] = [file_digest(file), file.stat().st_size]
     return {
-        "component": described,
-        "files": files,
+        "component": {
+            "kind": part.kind,
+            "graphs": graphs,
+            "stages": stages,
+            "inputs": list(part.inputs),
+            "outputs": list(part.outputs),
+        },
         "parity": parity,
         "min_psnr": MIN_PSNR,
         "memory": {"weights": total, "largest_stage": largest},
     }
+
+
+def list_files(folder: Path) -> dict[str, list[Any]]:
+    """Path, digest and size of every file below a folder, as a cache entry lists them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {file.relative_to(folder).as_posix(): [file_digest(file), file.stat().st_size] for file in files}
+
+
+def graph_key(code: str, name: str, identity: Any, graph: str) -> str:
+    """What a graph is kept under: everything that decides its bytes."""
+    return fingerprint([code, OPSET, torch.__version__, onnx.__version__, name, identity, graph])
 
 
 def _graph(model: PocketModel, part: Component, stage: Stage, cache: ExportCache, code: str) -> Path:
@@ -101,7 +123,5 @@ def _graph(model: PocketModel, part: Component, stage: Stage, cache: ExportCache
         "vae_decoder": model.vae.config,
         "vae_encoder": model.vae.config,
     }
-    key = fingerprint(
-        [code, OPSET, torch.__version__, onnx.__version__, part.name, configs[part.name], stage.graph]
-    )
+    key = graph_key(code, part.name, configs[part.name], stage.graph)
     return cache.graph(key, lambda: export_stage(stage, part.axes, f"{part.name}/{stage.graph}"))

@@ -6,14 +6,17 @@ change.
 """
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx import LTXVideoDownsampler3d, LTXVideoUpsampler3d
 from torch import Tensor, nn
 
 from .rearrange import fold_frames, fold_height, fold_width, unfold_frames, unfold_height, unfold_width
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class TransposedLinear(nn.Module):
@@ -78,9 +81,25 @@ def export_form(module: nn.Module) -> nn.Module:
     return _replace(form)
 
 
-def deferred(wrapper: Callable[[Any], nn.Module], source: Any) -> Callable[[], nn.Module]:
-    """A function that wraps `source` and gives the export form: copies are made when they are needed."""
-    return lambda: export_form(wrapper(source))
+def deferred(
+    wrapper: Callable[[Any], nn.Module],
+    source: Any,
+    real: Callable[[nn.Module], nn.Module] = lambda module: module,
+) -> Callable[[], nn.Module]:
+    """A function that wraps `source` and gives the export form: copies are made when they are needed.
+
+    `real` turns a module without numbers into one that has them.
+    """
+    return lambda: export_form(real(wrapper(source)))
+
+
+def without(module: M, *names: str) -> M:
+    """A shallow copy of a module that lacks these children, so that copying it deeply stays cheap."""
+    light = copy.copy(module)
+    light._modules = {name: child for name, child in module._modules.items() if name not in names}
+    # A hook knows its module and would take the whole of it along into a deep copy.
+    light._load_state_dict_pre_hooks = OrderedDict()
+    return light
 
 
 def _replace(module: nn.Module) -> nn.Module:

@@ -2,15 +2,28 @@
 
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx.shape_inference
 import onnxruntime
 
+from ...mobile_runtime.bundle import open_tensors
 from .errors import ExportError
 
 ITEM_BYTES = 4
+
+
+def component_peak(folder: Path, described: Mapping[str, Any], sizes: dict[str, int]) -> int:
+    """The largest `peak_activations` of a component's graphs, whose files lie below `folder`."""
+    peak = 0
+    for stage in {stage["graph"]: stage for stage in described["stages"]}.values():
+        graph = (folder / described["graphs"][stage["graph"]]).read_bytes()
+        weights = frozenset(open_tensors(folder / stage["weights"]))
+        peak = max(peak, peak_activations(graph, sizes, weights))
+    return peak
 
 
 def peak_activations(graph: bytes, sizes: dict[str, int], weights: frozenset[str]) -> int:

@@ -1,12 +1,11 @@
 """The denoiser as stages: prologue, one stage per block, epilogue."""
 
-import copy
-from typing import Any
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from ..models import Block, Denoiser
-from .forms import deferred
+from .forms import deferred, without
 from .stages import Axes, Component, Stage
 
 
@@ -45,8 +44,16 @@ class _Block(nn.Module):
         return self.block(*activations)
 
 
-def denoiser_component(denoiser: Denoiser) -> Component:
-    """Stages of a denoiser with or without text; a model without text has no `context` among its inputs."""
+def denoiser_component(
+    denoiser: Denoiser,
+    real: Callable[[nn.Module], nn.Module] = lambda module: module,
+    whole: Callable[[], nn.Module] | None = None,
+) -> Component:
+    """Stages of a denoiser with or without text; a model without text has no `context` among its inputs.
+
+    A denoiser on the meta device comes with `real`, which copies a piece of it and gives the copy its
+    numbers, and `whole`, which gives the network to compare with.
+    """
     config = denoiser.config
     width = config.width
     text = config.cross_attention
@@ -77,7 +84,7 @@ def denoiser_component(denoiser: Denoiser) -> Component:
         Stage(
             "prologue",
             "prologue",
-            deferred(_Prologue, _without(denoiser, "blocks", "final_layer")),
+            deferred(_Prologue, without(denoiser, "blocks", "final_layer"), real),
             inputs,
             made,
         )
@@ -85,20 +92,20 @@ def denoiser_component(denoiser: Denoiser) -> Component:
     for index, block in enumerate(denoiser.blocks):
         kind = config.block_kind(index)
         stages.append(
-            Stage(kind, f"block_{index:02}", deferred(_Block, block), ("tokens", *shared), ("tokens",))
+            Stage(kind, f"block_{index:02}", deferred(_Block, block, real), ("tokens", *shared), ("tokens",))
         )
     stages.append(
         Stage(
             "epilogue",
             "epilogue",
-            deferred(_Epilogue, denoiser),
+            deferred(_Epilogue, denoiser, real),
             ("tokens", "time_embed"),
             ("velocity",),
         )
     )
 
     def reference(**values: Tensor) -> Tensor:
-        return denoiser(
+        return (whole() if whole is not None else denoiser)(
             values["latent"],
             values["timestep"],
             values.get("context"),
@@ -107,10 +114,3 @@ def denoiser_component(denoiser: Denoiser) -> Component:
         )
 
     return Component("denoiser", "denoiser", inputs, ("velocity",), tuple(stages), axes, reference)
-
-
-def _without(module: nn.Module, *names: str) -> Any:
-    """A shallow copy of a module that lacks these children, so that copying it deeply stays cheap."""
-    light = copy.copy(module)
-    light._modules = {name: child for name, child in module._modules.items() if name not in names}
-    return light
