@@ -98,6 +98,11 @@ def run_bundle(
     Raises InputError for a value, Cancelled, EngineError, or BundleError for a file that is not what the
     manifest says; each is one sentence.
     """
+    if not bundle.manifest["plan"]:
+        raise EngineError(
+            f"The bundle {bundle.manifest['name']!r} has no plan, only networks to test and measure; export a"
+            " workflow to make a video."
+        )
     watch = Watch(progress, cancel)
     resolved = inputs.resolve(bundle, values or {})
     state = _State(bundle, resolved, watch, SessionOptions(threads), Path(output_dir), batch_guidance)
