@@ -24,8 +24,10 @@ class PocketVideoExtension(ComfyExtension):
         from .example_image import PocketVideoExampleImage
         from .image_to_video import PocketVideoImageToVideo
         from .leap import PocketVideoLeap
+        from .leap_report import PocketVideoLeapReport
         from .loader import PocketVideoModelLoader
         from .send_to_device import PocketVideoSendToDevice
+        from .temporal_token_merge import PocketVideoTemporalTokenMerge
 
         return [
             PocketVideoModelLoader,
@@ -34,4 +36,6 @@ class PocketVideoExtension(ComfyExtension):
             PocketVideoExampleImage,
             PocketVideoSendToDevice,
             PocketVideoLeap,
+            PocketVideoLeapReport,
+            PocketVideoTemporalTokenMerge,
         ]

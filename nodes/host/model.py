@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from ...pocketvideo.models import Denoiser, DenoiserConfig
 
 MOTION_KEY = "pocketvideo_motion"
+# In transformer_options: a TokenMerge for the blocks of this call.
+TOKEN_MERGE = "pocketvideo_token_merge"
 
 
 class HostDenoiser(Denoiser):
@@ -74,12 +76,13 @@ class HostDenoiser(Denoiser):
     ) -> Tensor:
         start = self.prologue(x, timestep, context, context_mask, motion)
         replacements = transformer_options.get("patches_replace", {}).get("dit", {})
+        merge = transformer_options.get(TOKEN_MERGE)
         tokens = start.tokens
         for index, block in enumerate(self.blocks):
             replacement = replacements.get(("double_block", index))
             if replacement is None:
                 tokens = block(
-                    tokens, start.modulation, start.cos, start.sin, start.context, start.context_bias
+                    tokens, start.modulation, start.cos, start.sin, start.context, start.context_bias, merge
                 )
                 continue
             arguments = {
@@ -98,7 +101,8 @@ def _as_patch(block: nn.Module) -> Any:
     """A block in the form that ComfyUI's block patches call: a dict in, a dict out."""
 
     def run(args: dict[str, Any]) -> dict[str, Any]:
-        tokens = block(args["img"], args["vec"], *args["pe"], args["txt"], args["attention_mask"])
+        merge = args["transformer_options"].get(TOKEN_MERGE)
+        tokens = block(args["img"], args["vec"], *args["pe"], args["txt"], args["attention_mask"], merge)
         return {"img": tokens}
 
     return run

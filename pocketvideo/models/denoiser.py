@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .attention import CrossAttention, LinearAttention, SoftmaxAttention
 from .config import DenoiserConfig
 from .layers import CaptionProjection, GLUMBConv, PatchEmbed, RMSNorm, ScalarEmbedder, layer_norm, modulate
+from .merging import TokenMerge
 from .rope import rope_3d
 
 # Added to the logits of padding. Finite, because fp16 and onnxruntime both turn -inf rows into NaN.
@@ -36,7 +37,10 @@ class Prologue(NamedTuple):
 
 
 class Block(nn.Module):
-    """x += gate1 * Attn(mod(LN(x))); x += CrossAttn(x, text); x += gate2 * GLUMBConv(mod(LN(x)))."""
+    """x += gate1 * Attn(mod(LN(x))); x += CrossAttn(x, text); x += gate2 * GLUMBConv(mod(LN(x))).
+
+    With a `merge`, both attentions run over merged tokens; the feed-forward keeps all of them.
+    """
 
     def __init__(self, config: DenoiserConfig, kind: str, operations: Any = nn, **factory: Any):
         super().__init__()
@@ -56,12 +60,15 @@ class Block(nn.Module):
         sin: Tensor,
         context: Tensor | None = None,
         context_bias: Tensor | None = None,
+        merge: TokenMerge | None = None,
     ) -> Tensor:
         table = self.scale_shift_table.to(modulation).flatten()
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + table).chunk(6, dim=-1)
-        tokens = tokens + gate1 * self.attn(modulate(layer_norm(tokens), shift1, scale1), cos, sin)
+        attended = modulate(layer_norm(tokens), shift1, scale1)
+        merged = None if merge is None else merge(attended)
+        tokens = tokens + gate1 * self.attn(attended, cos, sin, merged)
         if context is not None and context_bias is not None:
-            tokens = tokens + self.cross_attn(tokens, context, context_bias)
+            tokens = tokens + self.cross_attn(tokens, context, context_bias, merged)
         return tokens + gate2 * self.mlp(modulate(layer_norm(tokens), shift2, scale2))
 
 
@@ -121,6 +128,7 @@ class Denoiser(nn.Module):
         context: Tensor | None = None,
         context_mask: Tensor | None = None,
         motion: Tensor | None = None,
+        merge: TokenMerge | None = None,
     ) -> Tensor:
         """Velocity `[B, C, F, H, W]`.
 
@@ -130,11 +138,14 @@ class Denoiser(nn.Module):
             context: text features `[B, L, D]`, or None.
             context_mask: `[B, L]`, 1 for words and 0 for padding; None keeps all.
             motion: motion score `[B]`; None means 0.
+            merge: merges tokens in every block; None leaves them all.
         """
         start = self.prologue(latent, timestep, context, context_mask, motion)
         tokens = start.tokens
         for block in self.blocks:
-            tokens = block(tokens, start.modulation, start.cos, start.sin, start.context, start.context_bias)
+            tokens = block(
+                tokens, start.modulation, start.cos, start.sin, start.context, start.context_bias, merge
+            )
         return self.epilogue(tokens, start.time_embed)
 
     def prologue(

@@ -26,6 +26,8 @@ NODE_IDS = (
     "PocketVideoSendToDevice",
     "PocketVideoExampleImage",
     "PocketVideoLeap",
+    "PocketVideoLeapReport",
+    "PocketVideoTemporalTokenMerge",
 )
 SHIM = Path(__file__).resolve().with_name("cpu_shim.py")
 START_TIMEOUT = 300.0
