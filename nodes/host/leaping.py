@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Any
 
 import comfy.model_sampling
@@ -127,27 +126,3 @@ def curved_paths(model: Any) -> str:
         if isinstance(sampling, getattr(kinds, name, ())):
             return words
     return type(sampling).__name__
-
-
-def runs_before(sampler: Any, prompt: Mapping[str, Any], source: Any) -> dict[str, LeapRecord] | None:
-    """The runs of a leaping sampler in the nodes that a link depends on, by node id in the order they ran.
-
-    Args:
-        sampler: a SAMPLER; for one that does not come from Leap the answer is None.
-        prompt: the running prompt in API format.
-        source: the value of a linked input in it, `[node id, output]`.
-    """
-    function = getattr(sampler, "sampler_function", None)
-    if not isinstance(function, LeapFunction):
-        return None
-    before: set[str] = set()
-    waiting = [source]
-    while waiting:
-        link = waiting.pop()
-        if not (isinstance(link, list) and len(link) == 2 and str(link[0]) in prompt):
-            continue
-        node = str(link[0])
-        if node not in before:
-            before.add(node)
-            waiting.extend(prompt[node].get("inputs", {}).values())
-    return {node: record for node, record in function.runs.items() if node in before}

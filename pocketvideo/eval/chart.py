@@ -20,6 +20,7 @@ INK, SOFT, FAINT, GRID, PAPER = (
     (226, 229, 234),
     (250, 250, 252),
 )
+BAND = (234, 240, 233)
 # Okabe and Ito's colours, which the colour-blind tell apart.
 BLUE, ORANGE, GREEN, PURPLE = (0, 114, 178), (213, 94, 0), (0, 140, 105), (190, 90, 150)
 Colour = tuple[int, int, int]
@@ -50,8 +51,11 @@ class Panel:
     empty: str = ""
     # What the vertical axis must at least hold.
     y_range: tuple[float, float] | None = None
-    # Dashed lines across, (y, label).
-    levels: Sequence[tuple[float, str]] = ()
+    # What the horizontal axis must at least hold.
+    x_range: tuple[float, float] | None = None
+    # Upright lines, (x, label), and shaded stretches, (from x, to x, label); labels stand at the floor.
+    marks: Sequence[tuple[float, str]] = ()
+    bands: Sequence[tuple[float, float, str]] = ()
 
 
 def draw_chart(panels: Sequence[Panel], width: int = 960, panel_height: int = 250) -> Image.Image:
@@ -88,9 +92,9 @@ class _Axes:
         self._left, self._right = _LEFT, width - _RIGHT
         self._ceiling, self._floor = top + _TOP, top + height - _BOTTOM
         points = [point for line in panel.lines for point in line.points]
-        ys = [y for _, y in points if math.isfinite(y)] + [level for level, _ in panel.levels]
+        ys = [y for _, y in points if math.isfinite(y)]
         self._drawable = any(not math.isnan(y) for _, y in points)
-        xs = [x for x, _ in points] or [0.0, 1.0]
+        xs = [*(x for x, _ in points), *(panel.x_range or ())] or [0.0, 1.0]
         # One point alone stands in the middle.
         margin = 0.0 if max(xs) > min(xs) else 0.5
         self._x_low, self._x_high = min(xs) - margin, max(xs) + margin
@@ -107,11 +111,11 @@ class _Axes:
             middle = (self._ceiling + self._floor) / 2
             self._text((self._left + self._right) / 2, middle, self._panel.empty, 15, SOFT, anchor="mm")
             return
+        for start, end, label in self._panel.bands:
+            self._band(self._x(start), self._x(end), label)
         self._grid()
-        for level, label in self._panel.levels:
-            y = self._y(level)
-            self._dashes((self._left, y), (self._right, y), FAINT, 1.2)
-            self._label(self._right - 4, y - 4, label)
+        for row, (place, label) in enumerate(self._panel.marks):
+            self._mark(self._x(place), label, row)
         for line in self._panel.lines:
             self._line(line)
         if len(self._panel.lines) > 1:
@@ -132,6 +136,24 @@ class _Axes:
         middle = (self._left + self._right) / 2
         self._text(middle, self._floor + 27, self._panel.x_label, 13, SOFT, anchor="ma")
         self._upright(self._panel.y_label)
+
+    def _band(self, left: float, right: float, label: str) -> None:
+        scaled = [value * _SCALE for value in (left, self._ceiling, right, self._floor)]
+        self._draw.rectangle(scaled, fill=BAND)
+        self._text((left + right) / 2, self._floor - 12, label, 13, SOFT, anchor="ms")
+
+    def _mark(self, x: float, label: str, row: int) -> None:
+        """An upright line; each label has a row of its own, because lines may stand close together."""
+        self._dashes((x, self._ceiling), (x, self._floor), INK, 1.4)
+        y = self._floor - 12 - 19 * row
+        width = self._draw.textlength(label, font=font(13 * _SCALE)) / _SCALE
+        # To the left, unless that runs out of the axes.
+        left = x - 8 - width >= self._left
+        start = x - 8 - width if left else x + 8
+        box = (start - 2, y - 13, start + width + 2, y + 4)
+        # Paper of its own, so that the line of a neighbour does not strike it through.
+        self._draw.rectangle([value * _SCALE for value in box], fill=PAPER)
+        self._text(x - 8 if left else x + 8, y, label, 13, INK, anchor="rs" if left else "ls")
 
     def _line(self, line: Line) -> None:
         run: list[tuple[float, float]] = []
@@ -198,13 +220,6 @@ class _Axes:
     def _text(self, x: float, y: float, words: str, size: float, colour: Colour, anchor: str = "la") -> None:
         place = (x * _SCALE, y * _SCALE)
         self._draw.text(place, words, fill=colour, font=font(size * _SCALE), anchor=anchor)
-
-    def _label(self, right: float, bottom: float, words: str) -> None:
-        """Words on paper of their own, so that no grid line strikes them through."""
-        place = (right * _SCALE, bottom * _SCALE)
-        box = self._draw.textbbox(place, words, font=font(12 * _SCALE), anchor="rs")
-        self._draw.rectangle((box[0] - 6, box[1] - 2, box[2] + 6, box[3] + 2), fill=PAPER)
-        self._text(right, bottom, words, 12, SOFT, anchor="rs")
 
     def _upright(self, words: str) -> None:
         """The vertical axis' name, turned, left of its numbers."""

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from .chart import BLUE, ORANGE, PAPER, PURPLE, Line, Panel, draw_chart
+from .chart import BLUE, FAINT, ORANGE, PAPER, PURPLE, Line, Panel, draw_chart
 from .comparison import Comparison, colours
 from .sheet import Row, draw_rows, spaced_moments
 
@@ -88,15 +88,17 @@ def _psnr_panel(measured: Comparison, names: Names) -> Panel:
     note = f"How far {names.accelerated} is from {names.base}: higher is closer, 40 dB is hard to see."
     if equal and finite:
         note += f" Left out: {equal} equal frame{'s' if equal > 1 else ''}."
-    mean = [(measured.psnr, f"whole clip {measured.psnr:.1f} dB")] if math.isfinite(measured.psnr) else []
+    lines = [Line("each frame", points, PURPLE)]
+    if finite and measured.frames > 1:
+        ends = [(0.0, measured.psnr), (measured.frames - 1.0, measured.psnr)]
+        lines.insert(0, Line(f"whole clip, {measured.psnr:.1f} dB", ends, FAINT, dashed=True, markers=False))
     return Panel(
         "Likeness of each frame (PSNR)",
         "frame",
         "dB",
-        [Line("PSNR", points, PURPLE)],
+        lines,
         note,
         empty="All frames are equal." if measured.equal else "There is no number: pixels are nan.",
-        levels=mean if finite else [],
         # A narrow range would make noise look like an event.
         y_range=(min(finite) - 2, max(finite) + 2) if finite else None,
     )
