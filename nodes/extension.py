@@ -20,6 +20,7 @@ class PocketVideoExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of the pack."""
+        from .compare_videos import PocketVideoCompareVideos
         from .empty_latent import PocketVideoEmptyLatent
         from .example_image import PocketVideoExampleImage
         from .image_to_video import PocketVideoImageToVideo
@@ -38,4 +39,5 @@ class PocketVideoExtension(ComfyExtension):
             PocketVideoLeap,
             PocketVideoLeapReport,
             PocketVideoTemporalTokenMerge,
+            PocketVideoCompareVideos,
         ]

@@ -19,6 +19,7 @@ from torch.nn.functional import conv2d
 # Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity", section III-B.
 WINDOW, SIGMA = 11, 1.5
 _K1, _K2 = 0.01, 0.03
+_PART_VALUES = 2**22
 
 
 class ClipMismatch(ValueError):
@@ -68,8 +69,10 @@ def ssim_per_frame(base: Tensor, accelerated: Tensor) -> Tensor:
     check_comparable(base, accelerated)
     if min(base.shape[1:3]) < WINDOW:
         return torch.full((len(base),), math.nan)
-    # Frame by frame: five filtered copies of a long clip would not fit into memory.
-    return torch.stack([_ssim(a, b) for a, b in zip(base, accelerated, strict=True)])
+    # In parts: five filtered copies of a long clip would not fit into memory.
+    part = max(1, _PART_VALUES // base[0].numel())
+    pairs = zip(base.split(part), accelerated.split(part), strict=True)
+    return torch.cat([_ssim(a, b) for a, b in pairs])
 
 
 def ssim(base: Tensor, accelerated: Tensor) -> float:
@@ -150,25 +153,26 @@ def _squared_errors(base: Tensor, accelerated: Tensor) -> Tensor:
 
 
 def _ssim(base: Tensor, accelerated: Tensor) -> Tensor:
-    """SSIM of one frame `[H, W, C]`, channels apart."""
-    a = base.float().movedim(-1, 0)[:, None]
-    b = accelerated.to(a).movedim(-1, 0)[:, None]
-    mean_a, mean_b = _blur(a), _blur(b)
-    variance_a = _blur(a * a) - mean_a * mean_a
-    variance_b = _blur(b * b) - mean_b * mean_b
-    covariance = _blur(a * b) - mean_a * mean_b
+    """SSIM `[T]` of frames `[T, H, W, C]`, channels apart."""
+    a = base.float().movedim(-1, 1)
+    b = accelerated.to(a).movedim(-1, 1)
+    mean_a, mean_b, square_a, square_b, product = _blur(torch.stack((a, b, a * a, b * b, a * b)))
+    variance_a, variance_b = square_a - mean_a * mean_a, square_b - mean_b * mean_b
+    covariance = product - mean_a * mean_b
     c1, c2 = _K1**2, _K2**2
     above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     below = (mean_a * mean_a + mean_b * mean_b + c1) * (variance_a + variance_b + c2)
-    return (above / below).mean().cpu()
+    return (above / below).mean((1, 2, 3)).cpu()
 
 
 def _blur(planes: Tensor) -> Tensor:
-    """The Gaussian window over planes `[C, 1, H, W]`, only where it fits."""
+    """The Gaussian window over the last two axes, only where it fits."""
     offsets = torch.arange(WINDOW, dtype=planes.dtype, device=planes.device) - WINDOW // 2
     weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     weights = weights / weights.sum()
-    return conv2d(conv2d(planes, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
+    flat = planes.reshape(-1, 1, *planes.shape[-2:])
+    blurred = conv2d(conv2d(flat, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
+    return blurred.view(*planes.shape[:-2], *blurred.shape[-2:])
 
 
 def _size(clip: Tensor) -> str:

@@ -28,6 +28,7 @@ NODE_IDS = (
     "PocketVideoLeap",
     "PocketVideoLeapReport",
     "PocketVideoTemporalTokenMerge",
+    "PocketVideoCompareVideos",
 )
 SHIM = Path(__file__).resolve().with_name("cpu_shim.py")
 START_TIMEOUT = 300.0
