@@ -13,6 +13,9 @@ from host.server import ComfyServer
 
 # Screenshots show the words on the nodes at any zoom, and nothing that covers the graph.
 READABLE_EDITOR = {"LiteGraph.Canvas.MinFontSizeForLOD": 0, "Comfy.Minimap.Visible": False}
+# Threads wait for each other after every layer, by default in a busy loop. Beside another busy process that
+# makes networks as small as the tests' ten times slower.
+PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +25,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     Tests give their output files prefixes of their own, and leave the queue empty.
     """
     base = Path(tmp_path_factory.mktemp("comfyui"))
-    with ComfyServer(base, settings=READABLE_EDITOR, extra_packs=[FAMILY_PACK]) as server:
+    with ComfyServer(
+        base, settings=READABLE_EDITOR, environ=PATIENT_THREADS, extra_packs=[FAMILY_PACK]
+    ) as server:
         yield server
 
 

@@ -21,7 +21,7 @@ from .server import ComfyServer
 
 FAMILY_PACK = Path(__file__).resolve().with_name("family_nodes")
 POSITIVE, NEGATIVE = "2", "3"
-IMAGE, VAE, GIVEN = "20", "21", "22"
+IMAGE, VAE, GIVEN, VISION = "20", "21", "22", "23"
 NOISE, GUIDER, SAMPLER, SIGMAS = "30", "31", "32", "33"
 LOW_LOADER, LOW_GUIDER, LOW_SAMPLED, SPLIT = "41", "42", "43", "44"
 Link = list[Any]
@@ -220,6 +220,14 @@ def _wan_first_frame(family: Family, graph: JSON, inputs: Inputs, size: JSON) ->
     return Inputs([GIVEN, 0], [GIVEN, 1], [GIVEN, 2])
 
 
+def _wan_first_frame_and_vision(family: Family, graph: JSON, inputs: Inputs, size: JSON) -> Inputs:
+    """The same with features of the picture, which Wan 2.1 attends to beside the text."""
+    given = _wan_first_frame(family, graph, inputs, size)
+    graph[VISION] = node("FamilyVisionFeatures")
+    graph[GIVEN]["inputs"]["clip_vision_output"] = [VISION, 0]
+    return given
+
+
 def _ltxv_first_frame(family: Family, graph: JSON, inputs: Inputs, size: JSON) -> Inputs:
     """The encoded picture in the latent, and a noise mask."""
     graph[VAE] = node("VAELoader", vae_name="ltxv.safetensors")
@@ -308,7 +316,8 @@ _ALL = (
     # Sizes as ComfyUI detects them, without metadata.
     Family("wan21_detected", _file("wan21_t2v_detected"), _WAN_SHAPE, 2, 2, text=Text(dim=4096)),
     Family("wan21_fp8", _file("wan21_t2v", "fp8_e4m3fn"), _WAN_SHAPE, 2, 2),
-    Family("wan21_i2v", _file("wan21_i2v"), _WAN_SHAPE, 2, 2, given=_wan_first_frame),
+    # Each block attends to the text and to the picture's features.
+    Family("wan21_i2v", _file("wan21_i2v"), _WAN_SHAPE, 2, 4, given=_wan_first_frame_and_vision),
     Family(
         "wan22_i2v",
         _file("wan22_i2v_high"),

@@ -13,6 +13,7 @@ from .inputs import (
     FamilyLatent,
     FamilyLatentFacts,
     FamilyReferenceLatent,
+    FamilyVisionFeatures,
 )
 from .loaders import FamilyTinyModel, FamilyWriteCheckpoints
 
@@ -28,6 +29,7 @@ class FamilyExtension(ComfyExtension):
             FamilyLatentFacts,
             FamilyReferenceLatent,
             FamilyTinyModel,
+            FamilyVisionFeatures,
             FamilyWriteCheckpoints,
         ]
 

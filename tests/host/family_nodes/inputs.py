@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+import comfy.clip_vision
 import node_helpers
 import torch
 from comfy_api.latest import io
@@ -47,6 +48,23 @@ class FamilyConditioning(io.ComfyNode):
             mask[:, tokens - masked_tokens :] = 0
             options["attention_mask"] = mask
         return io.NodeOutput([[features, options]])
+
+
+class FamilyVisionFeatures(io.ComfyNode):
+    """Features of a picture, as many and as wide as CLIP ViT-H's."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FamilyVisionFeatures", category=CATEGORY, outputs=[io.ClipVisionOutput.Output()]
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        vision = comfy.clip_vision.Output()
+        features = torch.randn((1, 257, 1280), generator=torch.Generator().manual_seed(33))
+        vision["penultimate_hidden_states"] = features
+        return io.NodeOutput(vision)
 
 
 class FamilyLatent(io.ComfyNode):
