@@ -52,6 +52,7 @@ class PocketVideoTemporalTokenMerge(io.ComfyNode):
                 io.Boolean.Input(
                     "keep_first_frame",
                     default=False,
+                    optional=True,
                     advanced=True,
                     tooltip="Never merge the first latent frame, which is a single picture in most video "
                     "VAEs while the others stand for 4 or 8. Given frames are never merged, whatever stands "

@@ -126,7 +126,8 @@ def _wan(call: ModelCall) -> _Layout:
         back += _grid(picture, patch).tokens
     contexts = [call.context_length]
     if type(network.blocks[0].cross_attn).__name__ == "WanI2VCrossAttention":
-        contexts.insert(0, call.size("clip_fea", -2))
+        # One more for the picture's features; without them, both read the whole context.
+        contexts.insert(0, call.size("clip_fea", -2) or call.context_length)
     given = _wan_given(call)
     return _Layout(grid, front + grid.tokens + back, given, front=front, contexts=tuple(contexts))
 
