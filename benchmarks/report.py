@@ -24,13 +24,15 @@ class Bar:
     met: bool
 
 
-def finish(name: str, rows: list[dict[str, Any]], bars: list[Bar], **extra: Any) -> int:
-    """Print the table and the bars, write docs/benchmarks/NAME.json, and return the exit status."""
+def finish(
+    name: str, rows: list[dict[str, Any]], bars: list[Bar], *, results: Path = RESULTS, **extra: Any
+) -> int:
+    """Print the table and the bars, write RESULTS/NAME.json, and return the exit status."""
     print_table(rows)
     print()
     for number, bar in enumerate(bars, 1):
         print(f"bar {number}: {bar.name}: {bar.figure}, goal {bar.goal}, {'met' if bar.met else 'missed'}")
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    results.mkdir(parents=True, exist_ok=True)
     result = {
         "benchmark": name,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -39,7 +41,7 @@ def finish(name: str, rows: list[dict[str, Any]], bars: list[Bar], **extra: Any)
         "bars": [asdict(bar) for bar in bars],
         **extra,
     }
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    (results / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0 if all(bar.met for bar in bars) else 1
 
 
