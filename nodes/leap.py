@@ -41,6 +41,9 @@ class PocketVideoLeap(io.ComfyNode):
                 ),
             ],
             hidden=[io.Hidden.unique_id],
+            # What a run shows goes to the node of this id, so that another node must not get this one's
+            # output out of ComfyUI's cache, which overlooks the id that a node of this kind asks for.
+            not_idempotent=True,
         )
 
     @classmethod
