@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx import LTXVideoDownsampler3d, LTXVideoUpsampler3d
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .rearrange import fold_frames, fold_height, fold_width, unfold_frames, unfold_height, unfold_width
 
@@ -30,6 +31,21 @@ class TransposedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = torch.matmul(x, self.weight)
         return out if self.bias is None else out + self.bias
+
+
+class FramePatches(nn.Module):
+    """A 3-D convolution that cuts frames into patches, as the 2-D convolution of every frame that it is."""
+
+    def __init__(self, source: nn.Conv3d) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(source.weight.detach()[:, :, 0].contiguous(), requires_grad=False)
+        self.bias = source.bias
+        self.stride = source.stride[1:]
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, _, frames, _, _ = x.shape
+        patches = F.conv2d(x.transpose(1, 2).flatten(0, 1), self.weight, self.bias, self.stride)
+        return patches.unflatten(0, (batch, frames)).transpose(1, 2)
 
 
 class Upsampler(nn.Module):
@@ -105,6 +121,8 @@ def without(module: M, *names: str) -> M:
 def _replace(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.Linear):
         return TransposedLinear(module)
+    if isinstance(module, nn.Conv3d) and module.kernel_size[0] == 1 < module.stride[1]:
+        return FramePatches(module)
     if isinstance(module, LTXVideoUpsampler3d):
         return Upsampler(module)
     if isinstance(module, LTXVideoDownsampler3d):

@@ -18,11 +18,13 @@ from torch import Tensor, nn
 
 from ...mobile_runtime.bundle import GraphError, check_graph
 from .errors import ExportError
-from .stages import Axes, Stage, size_of
+from .stages import Axes, Stage, size_of, split_axis
 
 OPSET = 18
 NEXT = ".next"
-MAX_CONSTANT_BYTES = 1024
+# Room for the frequencies of a position table, which are arithmetic. Weights this small that were baked in by
+# mistake would still fail the parity of the next block of their kind.
+MAX_CONSTANT_BYTES = 4096
 _IN, _OUT = "pocketvideo_in_", "pocketvideo_out_"
 EXAMPLE = {"batch": 2, "frames": 3, "height": 4, "width": 5, "length": 7}
 
@@ -152,9 +154,11 @@ def _dynamic(axes: Axes, dims: dict[str, Any]) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for index, axis in enumerate(axes.names):
         if isinstance(axis, str):
-            factor, _, name = axis.rpartition("*")
+            factor, name, divisor = split_axis(axis)
+            # Patches are an axis of their own: the exporter knows no division that rounds up.
+            name = name if divisor == 1 else f"{name}_patches"
             dim = dims.setdefault(name, torch.export.Dim(name, min=1, max=65536))
-            found[index] = int(factor) * dim if factor else dim
+            found[index] = factor * dim if factor != 1 else dim
     return found
 
 

@@ -12,6 +12,7 @@ import onnxruntime
 
 from ...mobile_runtime.bundle import open_tensors
 from .errors import ExportError
+from .stages import size_of, split_axis
 
 ITEM_BYTES = 4
 
@@ -56,9 +57,8 @@ def _with_shapes(graph: bytes, sizes: dict[str, int]) -> onnx.ModelProto:
     proto = onnx.load_from_string(graph)
     for value in proto.graph.input:
         for dim in value.type.tensor_type.shape.dim:
-            factor, _, name = dim.dim_param.rpartition("*")
-            if name in sizes:
-                dim.dim_value = sizes[name] * int(factor or 1)
+            if dim.dim_param and split_axis(dim.dim_param)[1] in sizes:
+                dim.dim_value = size_of(dim.dim_param, sizes)
     for value in proto.graph.output:
         value.type.tensor_type.ClearField("shape")
     with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def inputs_for(component: Component, size: dict[str, int], seed: int) -> dict[str, Tensor]:
-    """Seeded inputs: normal latents, times in 0 to 1, token ids, a mask that hides the last third."""
+    """Seeded inputs: normal latents, times up to `last_time`, token ids, a mask that hides the last third."""
     generator = torch.Generator().manual_seed(seed)
     made: dict[str, Tensor] = {}
     for name in component.inputs:
@@ -34,10 +34,12 @@ def inputs_for(component: Component, size: dict[str, int], seed: int) -> dict[st
         elif name == "input_ids":
             made[name] = torch.randint(0, component.vocabulary, shape, generator=generator)
         elif name == "timestep":
-            made[name] = torch.rand(shape, generator=generator)
+            made[name] = component.last_time * torch.rand(shape, generator=generator)
             made[name][:, 0] = 0
         elif name == "motion":
             made[name] = 1 + 4 * torch.rand(shape, generator=generator)
+        elif name == "fps":
+            made[name] = 8 + 22 * torch.rand(shape, generator=generator)
         elif name == "image":
             made[name] = 2 * torch.rand(shape, generator=generator) - 1
         else:

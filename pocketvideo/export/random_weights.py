@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from ..models.config import PRESETS, DenoiserConfig
 from ..models.denoiser import Denoiser
+from ..models.stdit3 import STDIT3_XL2, STDiT3, STDiT3Config
+from .adapters.source import Source
+from .adapters.stdit3 import stdit3_component
 from .forms import without
 from .stages import Component
 from .stages_denoiser import denoiser_component
@@ -107,8 +110,19 @@ def _preset(name: str, temporal: int, spatial: int, length: int) -> Preset:
     return Preset(lambda seed: _denoiser(config, seed), temporal, spatial, length, config.to_dict())
 
 
-# MobileI2V has LTX-Video's VAE; its release reads no text.
+def stdit3(config: STDiT3Config, seed: int) -> Component:
+    """STDiT3 of any size with random weights, whose blocks exist only while they are exported or run."""
+    with torch.device("meta"):
+        network = STDiT3(config).eval().requires_grad_(False)
+    weights = RandomWeights(network, seed)
+    lists = ("spatial_blocks", "temporal_blocks")
+    return stdit3_component(network, Source(weights.real, lambda: weights.lazily(network, *lists)))
+
+
+# MobileI2V has LTX-Video's VAE and its release reads no text; Open-Sora's VAE halves twice in time, thrice in
+# space.
 RANDOM_PRESETS: dict[str, Preset] = {
     "mobilei2v_270m": _preset("mobilei2v_270m", temporal=8, spatial=32, length=1),
     "pocket_shapes": _preset("pocket_shapes", temporal=4, spatial=32, length=32),
+    "stdit3_xl2": Preset(lambda seed: stdit3(STDIT3_XL2, seed), 4, 8, 300, STDIT3_XL2.to_dict()),
 }

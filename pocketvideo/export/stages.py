@@ -4,7 +4,7 @@ A stage reads named activations and writes named activations; stages of one grap
 names are those of the bundle (docs/bundle.md): a block overwrites `tokens`, a text layer overwrites `hidden`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 class Axes:
     """The axes of an activation: a name where any size will do, a number where only that one will.
 
-    A name may carry a factor: `32*height` is 32 times the size that `height` has elsewhere.
+    A name may carry a factor, `32*height`, or a divisor, `height/2`, which rounds up: so many patches.
     """
 
     names: tuple[str | int, ...]
@@ -38,7 +38,7 @@ class Component:
     """A network as stages.
 
     `reference` is the untouched network on the component's inputs, `axes` describes every activation,
-    `vocabulary` bounds the token ids of a text encoder.
+    `vocabulary` bounds the token ids of a text encoder, `last_time` is the timestep of pure noise.
     """
 
     name: str
@@ -49,11 +49,19 @@ class Component:
     axes: dict[str, Axes]
     reference: Callable[..., Tensor]
     vocabulary: int = 1
+    last_time: float = 1.0
 
 
-def size_of(axis: str | int, sizes: dict[str, int]) -> int:
+def size_of(axis: str | int, sizes: Mapping[str, int]) -> int:
     """The size of an axis of `Axes` when the named ones have these sizes."""
     if isinstance(axis, int):
         return axis
-    factor, _, name = axis.rpartition("*")
-    return sizes[name] * int(factor or 1)
+    factor, name, divisor = split_axis(axis)
+    return -(-factor * sizes[name] // divisor)
+
+
+def split_axis(axis: str) -> tuple[int, str, int]:
+    """Factor, name and divisor of a named axis; 1 where there is none."""
+    factor, _, rest = axis.rpartition("*")
+    name, _, divisor = rest.partition("/")
+    return int(factor or 1), name, int(divisor or 1)

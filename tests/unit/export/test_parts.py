@@ -152,12 +152,12 @@ def graph_of(nodes, shape, initializers=(), out_rank=None):
 
 
 def test_t10_lint_refuses_baked_weights():
-    weight = onnx.numpy_helper.from_array(np.arange(512, dtype=np.float32), "w")
-    model = graph_of([helper.make_node("Add", ["x", "w"], ["y"])], [512], [weight])
-    with pytest.raises(ExportError, match="w of 2048 bytes"):
+    weight = onnx.numpy_helper.from_array(np.arange(2048, dtype=np.float32), "w")
+    model = graph_of([helper.make_node("Add", ["x", "w"], ["y"])], [2048], [weight])
+    with pytest.raises(ExportError, match="w of 8192 bytes"):
         lint(model, "test")
-    ones = onnx.numpy_helper.from_array(np.ones(512, dtype=np.float32), "w")
-    lint(graph_of([helper.make_node("Add", ["x", "w"], ["y"])], [512], [ones]), "test")
+    ones = onnx.numpy_helper.from_array(np.ones(2048, dtype=np.float32), "w")
+    lint(graph_of([helper.make_node("Add", ["x", "w"], ["y"])], [2048], [ones]), "test")
 
 
 def test_lint_refuses_six_axes():
