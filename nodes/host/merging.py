@@ -8,7 +8,9 @@ its window of steps the call passes through untouched.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,12 +130,28 @@ def _around_call(settings: MergeSettings) -> Callable[..., Any]:
             mask = _mask_of_window(run, options, x)
             call = ModelCall(_network(base.diffusion_model), x, c_concat, c_crossattn, kwargs, mask)
             options, counts = _with_merge(call, options, settings, log)
-        result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-        if counts is not None:
-            log.add(counts, _step(options, sigma))
+        arguments = (x, t, c_concat, c_crossattn, control, options)
+        if counts is None:
+            return executor(*arguments, **kwargs)
+        with _uncompiled():
+            result = executor(*arguments, **kwargs)
+        log.add(counts, _step(options, sigma))
         return result
 
     return wrapper
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Runs a compiled network as it is written.
+
+    ComfyUI's TorchCompileModel removes every guard on `transformer_options`, through which all hooks reach a
+    network: code that was compiled without a merge would run where one is asked for, and the other way round.
+    Only calls that merge pay for it; all others stay compiled.
+    """
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and importing it takes seconds
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 def _with_merge(
