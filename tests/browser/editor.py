@@ -82,6 +82,16 @@ class Editor:
         self.page.get_by_role("button", name=re.compile("Fit View")).click()
         self.page.wait_for_timeout(800)
 
+    def look_at(self, left: float, top: float, scale: float) -> None:
+        """Put a point of the graph into the corner beside the sidebar, below the buttons, at a zoom."""
+        self.page.evaluate(
+            "([left, top, scale]) => { const view = window.app.canvas.ds; view.scale = scale;"
+            " view.offset = [80 / scale - left, 100 / scale - top];"
+            " window.app.canvas.setDirty(true, true) }",
+            [left, top, scale],
+        )
+        self.page.wait_for_timeout(800)
+
     def keep_screenshot(self, name: str) -> None:
         """Keep a picture of the window, when a person asked for pictures; videos stand at their middle."""
         folder = os.environ.get(SCREENSHOTS)
