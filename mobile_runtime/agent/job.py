@@ -110,6 +110,7 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, thr
                 for op in bundle.manifest["plan"]
             ],
             "evaluations": result.evaluations,
+            "leap_steps": result.leap_steps,
             "values": result.values,
             "peak_rss_bytes": result.peak_rss_bytes,
             "self_test": tested,

@@ -78,6 +78,23 @@ class Schedule(TypedDict):
     multiplier: float
 
 
+class AdaptiveLeap(TypedDict):
+    """Leap once the drift's similarity from step to step has not risen by more than tolerance above its
+    best for patience measurements, and not before the fraction minimum of the steps."""
+
+    mode: Literal["adaptive"]
+    minimum: float
+    tolerance: float
+    patience: int
+
+
+class FixedLeap(TypedDict):
+    """Leap at a step, counted from 0; at the last one or behind it there is no leap."""
+
+    mode: Literal["fixed"]
+    step: int
+
+
 class EncodeText(TypedDict):
     """Prompt to text features."""
 
@@ -109,7 +126,7 @@ class Noise(TypedDict):
 
 
 class Denoise(TypedDict):
-    """The sampling loop; first_frame keeps frame 0 of the latent as given."""
+    """The sampling loop; first_frame keeps frame 0 of the latent as given, and leap ends it early."""
 
     id: Name
     op: Literal["denoise"]
@@ -122,6 +139,7 @@ class Denoise(TypedDict):
     motion: NumberValue
     sampler: Literal["euler"]
     schedule: Schedule
+    leap: NotRequired[Leap]
 
 
 class Decode(TypedDict):
@@ -250,6 +268,9 @@ OptionalOpRef = Union[None, "OpRef"]
 
 
 Input = Union["TextInput", "SeedInput", "IntegerInput", "NumberInput", "ImageInput"]
+
+
+Leap = Union["AdaptiveLeap", "FixedLeap"]
 
 
 Op = Union["EncodeText", "EncodeImage", "Noise", "Denoise", "Decode", "WriteVideo"]

@@ -801,6 +801,134 @@ def validate____defs_denoise(data, custom_formats={}, name_prefix=None):
             data_keys.remove("schedule")
             data__schedule = data["schedule"]
             validate____defs_schedule(data__schedule, custom_formats, (name_prefix or "data") + ".schedule")
+        if "leap" in data_keys:
+            data_keys.remove("leap")
+            data__leap = data["leap"]
+            validate____defs_leap(data__leap, custom_formats, (name_prefix or "data") + ".leap")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_leap(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['mode']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "mode" in data_keys:
+                data_keys.remove("mode")
+                data__mode = data["mode"]
+                if not (isinstance(data__mode, str) and data__mode == 'adaptive'):
+                    raise SchemaError("" + (name_prefix or "data") + ".mode must be same as const definition: adaptive")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_adaptiveleap(data, custom_formats, (name_prefix or "data") + "")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['mode']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "mode" in data_keys:
+                data_keys.remove("mode")
+                data__mode = data["mode"]
+                if not (isinstance(data__mode, str) and data__mode == 'fixed'):
+                    raise SchemaError("" + (name_prefix or "data") + ".mode must be same as const definition: fixed")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_fixedleap(data, custom_formats, (name_prefix or "data") + "")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['mode']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "mode" in data_keys:
+            data_keys.remove("mode")
+            data__mode = data["mode"]
+            if not (isinstance(data__mode, str) and data__mode == 'adaptive' or isinstance(data__mode, str) and data__mode == 'fixed'):
+                raise SchemaError("" + (name_prefix or "data") + ".mode must be one of ['adaptive', 'fixed']")
+    return data
+
+def validate____defs_fixedleap(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['mode', 'step']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "mode" in data_keys:
+            data_keys.remove("mode")
+            data__mode = data["mode"]
+            if not (isinstance(data__mode, str) and data__mode == 'fixed'):
+                raise SchemaError("" + (name_prefix or "data") + ".mode must be same as const definition: fixed")
+        if "step" in data_keys:
+            data_keys.remove("step")
+            data__step = data["step"]
+            if not isinstance(data__step, (int)) or isinstance(data__step, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".step must be integer")
+            if isinstance(data__step, (int, float, Decimal)) and not isinstance(data__step, bool):
+                if data__step < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".step must be bigger than or equal to 0")
+                if data__step > 10000:
+                    raise SchemaError("" + (name_prefix or "data") + ".step must be smaller than or equal to 10000")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_adaptiveleap(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['mode', 'minimum', 'tolerance', 'patience']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "mode" in data_keys:
+            data_keys.remove("mode")
+            data__mode = data["mode"]
+            if not (isinstance(data__mode, str) and data__mode == 'adaptive'):
+                raise SchemaError("" + (name_prefix or "data") + ".mode must be same as const definition: adaptive")
+        if "minimum" in data_keys:
+            data_keys.remove("minimum")
+            data__minimum = data["minimum"]
+            if not isinstance(data__minimum, (int, float, Decimal)) or isinstance(data__minimum, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".minimum must be number")
+            if isinstance(data__minimum, (int, float, Decimal)) and not isinstance(data__minimum, bool):
+                if data__minimum < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".minimum must be bigger than or equal to 0")
+                if data__minimum > 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".minimum must be smaller than or equal to 1")
+        if "tolerance" in data_keys:
+            data_keys.remove("tolerance")
+            data__tolerance = data["tolerance"]
+            if not isinstance(data__tolerance, (int, float, Decimal)) or isinstance(data__tolerance, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".tolerance must be number")
+            if isinstance(data__tolerance, (int, float, Decimal)) and not isinstance(data__tolerance, bool):
+                if data__tolerance < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".tolerance must be bigger than or equal to 0")
+                if data__tolerance > 2:
+                    raise SchemaError("" + (name_prefix or "data") + ".tolerance must be smaller than or equal to 2")
+        if "patience" in data_keys:
+            data_keys.remove("patience")
+            data__patience = data["patience"]
+            if not isinstance(data__patience, (int)) or isinstance(data__patience, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".patience must be integer")
+            if isinstance(data__patience, (int, float, Decimal)) and not isinstance(data__patience, bool):
+                if data__patience < 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".patience must be bigger than or equal to 1")
+                if data__patience > 10000:
+                    raise SchemaError("" + (name_prefix or "data") + ".patience must be smaller than or equal to 10000")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import guidance
+from .leap import LeapConfig
+from .leaping import sample_with_leap
 from .samplers import SAMPLERS, Callback
 
 
@@ -95,15 +97,22 @@ class FlowModel:
 
 
 def sample(
-    model: FlowModel, noise: np.ndarray, sigmas: np.ndarray, sampler: str, callback: Callback
-) -> np.ndarray:
-    """Run a sampler from noise `[B, C, F, H, W]` along sigmas and return the latent.
+    model: FlowModel,
+    noise: np.ndarray,
+    sigmas: np.ndarray,
+    sampler: str,
+    callback: Callback,
+    leap: LeapConfig | None = None,
+) -> tuple[np.ndarray, int | None]:
+    """Run a sampler from noise `[B, C, F, H, W]` along sigmas; the latent, and the step that it leapt at.
 
-    An empty schedule (denoise 0) returns what there was before: zeros, and the first frame where one is
-    given.
+    An empty schedule (denoise 0) gives what there was before: zeros, and the first frame where one is given.
     """
     if len(sigmas) == 0:
-        return model.latent_image
+        return model.latent_image, None
     x = sigmas[0] * noise + (1 - sigmas[0]) * model.latent_image
-    x = SAMPLERS[sampler](model, x, sigmas, callback)
-    return x / (1 - sigmas[-1])
+    if leap is None:
+        x, step = SAMPLERS[sampler](model, x, sigmas, callback), None
+    else:
+        x, step = sample_with_leap(SAMPLERS[sampler], leap, model, x, sigmas, callback)
+    return x / (1 - sigmas[-1]), step

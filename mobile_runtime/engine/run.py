@@ -18,6 +18,7 @@ from . import inputs, rng
 from .errors import EngineError
 from .flow import Conditions, FlowModel, TextFeatures, sample
 from .image import crop_and_resize, decode_photo
+from .leap import LeapConfig
 from .memory import peak_rss_bytes
 from .preview import preview
 from .progress import Progress, Watch
@@ -36,7 +37,8 @@ class RunResult:
     """What a run made.
 
     `frames` is `[T, H, W, 3]` uint8, `timings` seconds per op id in plan order, `evaluations` the number of
-    network evaluations of the denoiser, `values` the inputs as JSON can hold them, `peak_rss_bytes` the
+    network evaluations of the denoiser, `leap_steps` the step (counted from 0) that each denoise op of a
+    leap leapt at, None where it did not, `values` the inputs as JSON can hold them, `peak_rss_bytes` the
     process's peak.
     """
 
@@ -46,6 +48,7 @@ class RunResult:
     evaluations: int
     values: dict[str, Any]
     peak_rss_bytes: int | None
+    leap_steps: dict[str, int | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,6 +64,7 @@ class _State:
     made: dict[str, Any] = field(default_factory=dict)
     components: dict[str, Component] = field(default_factory=dict)
     evaluations: int = 0
+    leap_steps: dict[str, int | None] = field(default_factory=dict)
     frames: np.ndarray | None = None
     video_path: Path | None = None
 
@@ -124,6 +128,7 @@ def run_bundle(
         state.evaluations,
         inputs.describe(bundle, resolved),
         peak_rss_bytes(),
+        state.leap_steps,
     )
 
 
@@ -210,8 +215,11 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
 
     state.watch.report(op["id"], op["op"], 0, total)
     model = FlowModel(velocity, conditions, noise.shape)
-    latent = sample(model, noise, sigmas, op["sampler"], after_step)
+    leap = LeapConfig(**op["leap"]) if "leap" in op else None
+    latent, step = sample(model, noise, sigmas, op["sampler"], after_step, leap)
     state.evaluations += model.evaluations
+    if leap is not None:
+        state.leap_steps[op["id"]] = step
     return latent
 
 

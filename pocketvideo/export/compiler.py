@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import lowerings, lowerings_sampling  # noqa: F401  (importing them fills the registry)
+from . import lowerings, lowerings_leap, lowerings_sampling  # noqa: F401  (importing them fills the registry)
 from .errors import WorkflowError
 from .lowering import REGISTRY, Reader, entry
 from .plan import Lookups, Plan, PlanBuilder

@@ -43,7 +43,6 @@ REPLACEMENTS = {
     "WanImageToVideo": "Pocket Image to Video",
     "VAEEncode": "Pocket Image to Video",
     "KSamplerAdvanced": "KSampler",
-    "SamplerCustom": "SamplerCustomAdvanced",
     "VAEDecodeTiled": "VAE Decode",
     "SaveWEBM": "Save Video",
     "SaveImage": "Save Video",
@@ -124,6 +123,13 @@ class Reader:
         if not math.isfinite(value):
             self.fail(name, f"is {value}; set it to a number from {low:g} to {high:g}")
         return float(value)
+
+    def switch(self, name: str) -> bool:
+        """True or false."""
+        value = self._literal(name, None)
+        if not isinstance(value, bool):
+            self.fail(name, f"is {_show(value)}; switch it on or off")
+        return value
 
     def text(self, name: str, limit: int) -> str:
         """A text of at most that many characters."""

@@ -68,6 +68,26 @@ def lower_custom_advanced(node: Reader, build: PlanBuilder, lookups: Lookups) ->
     )
 
 
+@lowering("SamplerCustom")
+def lower_custom(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Latent]:
+    """SamplerCustom, first output; a device always begins with noise."""
+    if not node.switch("add_noise"):
+        node.fail("add_noise", "is off, and a device begins with noise; switch it on")
+    guider = Guider(
+        node.link("model", Model),
+        node.link("positive", Conditioning),
+        node.link("negative", Conditioning),
+        node.number("cfg", 0.0, MAX_GUIDANCE),
+    )
+    sampler, sigmas = node.link("sampler", Sampler), node.link("sigmas", Sigmas)
+    noise = Noise(node.integer("noise_seed", 0, MAX_INTEGER))
+    return (
+        _denoise(
+            node, build, guider, sampler, sigmas, noise, node.link("latent_image", Latent), "latent_image"
+        ),
+    )
+
+
 @lowering("KSamplerSelect")
 def lower_sampler_select(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Sampler]:
     """KSamplerSelect."""
@@ -183,6 +203,7 @@ def _denoise(
         motion = build.input(
             "motion", type="number", label="Motion", default=chosen_motion, minimum=0.0, maximum=MAX_MOTION
         )
+    leap = {} if sampler.leap is None else {"leap": dict(sampler.leap)}
     sampled = build.op(
         "latent",
         "denoise",
@@ -201,6 +222,7 @@ def _denoise(
             "denoise": sigmas.denoise,
             "multiplier": 1.0,
         },
+        **leap,
     )
     return Latent(latent.width, latent.height, latent.frames, sampled=sampled, model=model)
 

@@ -1,7 +1,8 @@
 """What travels along the links of a workflow while it is compiled; `SOCKET` is the name a person sees."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .plan import Geometry, PhotoSource, Value
 
@@ -75,10 +76,11 @@ class Noise:
 
 @dataclass(frozen=True)
 class Sampler:
-    """A sampling algorithm."""
+    """A sampling algorithm, perhaps with a leap: its settings as the plan holds them."""
 
     SOCKET: ClassVar[str] = "SAMPLER"
     name: str
+    leap: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

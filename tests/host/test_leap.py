@@ -14,50 +14,15 @@ from PIL import Image
 
 from host.client import ComfyClient, RunResult
 from host.events import Event
-from host.graphs import JSON, LATENT, LOADER, SAMPLED, node, save_latent, text_to_video
+from host.graphs import JSON, LATENT, LOADER, SAMPLED, node, save_latent
+from host.leap_graphs import LEAP, NOISE, REPORT, SAMPLER, SIGMAS, STEP, STEPS, graph, with_leap
 from host.pocket import install_random_model, message, read_latent
 from host.server import ComfyServer
-
-NOISE, GUIDER, SAMPLER, SIGMAS, LEAP, REPORT, JSON_TEXT = "30", "31", "32", "33", "34", "35", "36"
-STEPS, STEP = 8, 4
 
 
 @pytest.fixture(autouse=True)
 def model(host: ComfyServer) -> Path:
     return install_random_model(host)
-
-
-def graph(prefix: str, *, seed: int, sampler: str = "euler", batch_size: int = 1, steps: int = STEPS) -> JSON:
-    """Our random model under SamplerCustomAdvanced, without a leap, ending in Save Latent."""
-    made = text_to_video("", seed=seed)
-    for key in ("6", "7", "8"):
-        del made[key]
-    made[LATENT]["inputs"]["batch_size"] = batch_size
-    return made | {
-        NOISE: node("RandomNoise", noise_seed=seed),
-        GUIDER: node("CFGGuider", model=[LOADER, 0], positive=["2", 0], negative=["3", 0], cfg=3.0),
-        SAMPLER: node("KSamplerSelect", sampler_name=sampler),
-        SIGMAS: node("BasicScheduler", model=[LOADER, 0], scheduler="simple", steps=steps, denoise=1.0),
-        SAMPLED: node(
-            "SamplerCustomAdvanced",
-            noise=[NOISE, 0],
-            guider=[GUIDER, 0],
-            sampler=[SAMPLER, 0],
-            sigmas=[SIGMAS, 0],
-            latent_image=[LATENT, 0],
-        ),
-        **save_latent(f"latents/leap-{prefix}"),
-    }
-
-
-def with_leap(made: JSON, *, step: int = STEP, **mode: Any) -> JSON:
-    """The same with a Leap before its sampler, and a report behind it."""
-    settings = {f"mode.{key}": value for key, value in mode.items()}
-    chosen = {"mode": "adaptive", **settings} if mode else {"mode": "fixed", "mode.step": step}
-    made[LEAP] = node("PocketVideoLeap", sampler=[SAMPLER, 0], **chosen)
-    made[SAMPLED]["inputs"]["sampler"] = [LEAP, 0]
-    made[REPORT] = node("PocketVideoLeapReport", sampler=[LEAP, 0], samples=[SAMPLED, 0])
-    return made
 
 
 def uncached(made: JSON) -> JSON:
@@ -138,7 +103,7 @@ def test_the_report_has_the_numbers_and_a_picture(host: ComfyServer, client: Com
     made = with_leap(graph("report", seed=23, steps=12), minimum=0.5, tolerance=0.001, patience=2)
     made["9"]["inputs"]["samples"] = [REPORT, 0]
     made["37"] = node("SaveImage", images=[REPORT, 1], filename_prefix="leap/plot")
-    made[JSON_TEXT] = node("PreviewAny", source=[REPORT, 2])
+    made["36"] = node("PreviewAny", source=[REPORT, 2])
     run = client.run(made).require_success()
 
     report = report_of(run)
@@ -153,7 +118,7 @@ def test_the_report_has_the_numbers_and_a_picture(host: ComfyServer, client: Com
     assert record["measured_steps"] == list(range(1, step + 1))
     assert all(-1 <= value <= 1 for value in record["similarities"][0])
     assert run.outputs[REPORT]["text"] == [report["summary"]] == [record["summary"]]
-    assert json.loads(run.outputs[JSON_TEXT]["text"][0]) == report
+    assert json.loads(run.outputs["36"]["text"][0]) == report
     (preview,), (saved,) = run.node_files(REPORT), run.node_files("37")
     pictures = [Image.open(io.BytesIO(client.view(file))).convert("RGB") for file in (preview, saved)]
     assert pictures[0].size == pictures[1].size == (960, 380)

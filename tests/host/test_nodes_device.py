@@ -13,6 +13,8 @@ from demo.device import ReferenceDevice, desk, forget_all
 from host.client import ComfyClient, RequestFailed
 from host.events import Event
 from host.graphs import FRAMES, SAMPLED, SAVE, image_to_video, node, text_to_video
+from host.leap_graphs import REPORT, with_leap
+from host.leap_graphs import graph as sampling
 from host.pocket import install_random_model, message, psnr, read_frames, read_video
 from host.server import ComfyServer
 
@@ -95,6 +97,27 @@ def test_a_given_first_frame_is_the_same_on_the_device(client: ComfyClient) -> N
     theirs = read_frames(client, run.node_files("61"))
     ours = read_frames(client, desk_run.node_files("62"))
     assert min(psnr(a, b) for a, b in zip(theirs, ours, strict=True)) >= 40
+
+
+@pytest.mark.usefixtures("device")
+def test_the_device_leaps_at_the_desks_step_to_the_same_video(client: ComfyClient) -> None:
+    settings = {"minimum": 0.25, "tolerance": 0.001, "patience": 2}
+    sampled = with_leap(sampling("device", seed=41, steps=12), **settings)
+    del sampled["9"]
+    graph = {**sampled, FRAMES: text_to_video("")[FRAMES]}
+    run = client.run(sending(graph), timeout=900).require_success()
+    desk_run = client.run(here(graph)).require_success()
+
+    (record,) = desk_run.outputs[REPORT]["pocketvideo"][0]["runs"].values()
+    (sent,) = run.outputs[SEND]["pocketvideo"]
+    (step,) = record["leap_steps"]
+    assert step is not None and 3 <= step < 11
+    assert sent["device"]["leap_steps"] == {"latent": step}
+    # Two prompts an evaluation.
+    assert sent["device"]["evaluations"] == 2 * record["evaluations"] == 2 * (step + 1)
+    theirs = read_frames(client, run.node_files("61"))
+    ours = read_frames(client, desk_run.node_files("62"))
+    assert psnr(theirs, ours) >= 40
 
 
 @pytest.mark.usefixtures("device")

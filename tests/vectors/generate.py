@@ -261,12 +261,21 @@ def resize() -> dict[str, Any]:
     }
 
 
+def leap() -> dict[str, Any]:
+    import leap_reference
+    from comfy.samplers import calculate_sigmas
+
+    flow = sampling_model(3.0, 1.0)
+    return leap_reference.vectors(lambda steps: calculate_sigmas(flow, "simple", steps), field)
+
+
 VECTORS = {
     "noise": noise,
     "schedules": schedules,
     "guidance": guidance,
     "sampling": sampling,
     "resize": resize,
+    "leap": leap,
 }
 
 

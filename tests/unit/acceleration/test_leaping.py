@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -247,3 +248,40 @@ def test_the_sentence_names_step_sigma_and_what_was_saved() -> None:
         "Leapt at step 6 of 10 (sigma 0.40): 3 of 10 evaluations saved;"
         " approximate: this model's paths are not straight (v-prediction)."
     )
+
+
+VECTORS = json.loads((Path(__file__).resolve().parents[2] / "vectors" / "leap.json").read_text("utf-8"))
+
+
+def cases(kind: str) -> list[dict[str, Any]]:
+    found = [case for case in VECTORS["cases"] if case["kind"] == kind]
+    assert found
+    return found
+
+
+def test_the_golden_similarities() -> None:
+    for case in cases("similarity"):
+        first, second = (torch.tensor(case[key]).reshape(case["shape"]) for key in ("first", "second"))
+        assert cosine_similarity(first, second) == pytest.approx([case["similarity"]], abs=1e-9)
+
+
+def test_the_golden_runs() -> None:
+    """Euler over the field that the vectors' file describes."""
+    for case in cases("run"):
+        steps = case["steps"]
+        # ComfyUI's simple schedule at shift 3, from its table of 1000 times.
+        times = [(1000 - int(i * 1000 / steps)) / 1000 for i in range(steps)] + [0.0]
+        sigmas = torch.tensor([3 * t / (1 + 2 * t) for t in times])
+
+        def model(x: Tensor, sigma: Tensor) -> Tensor:
+            time = sigma.reshape(-1, 1, 1, 1, 1)
+            return x - time * (0.5 * x + 0.4 * (3 * time).cos() - 0.25 * time)
+
+        config = LeapConfig(**case["config"])
+        record = LeapRecord(config)
+        noise = torch.tensor(case["noise"]).reshape(case["shape"]) * sigmas[0]
+        found = leap_sample(model, noise, sigmas, sampler=euler, config=config, record=record)
+        assert record.leap_steps == [case["leap"]]
+        assert record.similarities[0] == pytest.approx(case["curve"], abs=1e-6)
+        expected = torch.tensor(case["result"]).reshape(case["shape"])
+        assert torch.allclose(found, expected, rtol=0, atol=VECTORS["tolerance"])

@@ -51,7 +51,7 @@ def test_sigmas_fall_to_zero(name: str) -> None:
 def test_denoise_zero_gives_the_first_frame_and_zeros_without_an_evaluation() -> None:
     first = np.full((1, 2, 1, 1, 1), 3, np.float32)
     model = FlowModel(refuse, Conditions(TEXT, None, 1.0, first), (1, 2, 3, 1, 1))
-    found = sample(model, np.ones((1, 2, 3, 1, 1), np.float32), np.empty(0, np.float32), "euler", refuse)
+    found, _ = sample(model, np.ones((1, 2, 3, 1, 1), np.float32), np.empty(0, np.float32), "euler", refuse)
     assert (found[:, :, 0] == 3).all() and (found[:, :, 1:] == 0).all()
     assert model.evaluations == 0
 
@@ -62,7 +62,7 @@ def test_a_perfect_velocity_is_followed_to_its_end() -> None:
     noise, target = draw.standard_normal((2, 1, 2, 3, 4, 5)).astype(np.float32)
     for steps in (1, 3, 20):
         model = FlowModel(lambda *_: noise - target, Conditions(TEXT, None, 1.0), noise.shape)
-        found = sample(model, noise, calculate_sigmas("simple", steps, 3.0), "euler", lambda *_: None)
+        found, _ = sample(model, noise, calculate_sigmas("simple", steps, 3.0), "euler", lambda *_: None)
         np.testing.assert_allclose(found, target, atol=1e-5)
 
 

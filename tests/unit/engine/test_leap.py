@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,3 +161,14 @@ def test_the_engines_public_names_are_there() -> None:
         assert getattr(engine, name).__module__.startswith(engine.__name__), name
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = engine.nothing  # type: ignore[attr-defined]
+
+
+def test_the_golden_decisions() -> None:
+    path = Path(__file__).resolve().parents[2] / "vectors" / "leap.json"
+    cases = [case for case in json.loads(path.read_text("utf-8"))["cases"] if case["kind"] == "decision"]
+    assert len(cases) > 50 and len({case["leap"] for case in cases}) > 8
+    for case in cases:
+        controller = LeapController(LeapConfig(**case["config"]), case["steps"])
+        curve = [None, *(math.nan if value is None else value for value in case["curve"])]
+        found = next((step for step, value in enumerate(curve) if controller.observe(step, value)), None)
+        assert found == case["leap"], case

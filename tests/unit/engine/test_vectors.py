@@ -72,7 +72,7 @@ def test_sampling(batched: bool) -> None:
         model = FlowModel(analytic_velocity, conditions, tuple(shape))
         sigmas = calculate_sigmas(case["schedule"], case["steps"], case["shift"])
         seen: list[int] = []
-        found = sample(
+        found, _ = sample(
             model, array(case, "noise"), sigmas, case["sampler"], lambda step, _, seen=seen: seen.append(step)
         )
         np.testing.assert_allclose(found, array(case, "result"), rtol=tolerance, atol=tolerance)
