@@ -10,6 +10,24 @@ from .client import RunResult
 from .families import Family
 from .graphs import JSON, node
 
+# Windows of one length: ComfyUI's own EasyCache fails on the frame that its causal fix adds to all
+# windows but the first (Wan Context Windows does that), with or without our nodes.
+WINDOWS = node(
+    "ContextWindowsManual",
+    context_length=5,
+    context_overlap=1,
+    context_schedule="standard_static",
+    context_stride=1,
+    closed_loop=False,
+    fuse_method="pyramid",
+    dim=2,
+    freenoise=False,
+    cond_retain_index_list="",
+    split_conds_to_windows=False,
+    latent_retain_index_list="",
+    causal_window_fix=False,
+)
+
 
 def leap_at(step: int) -> JSON:
     """A Leap at a fixed evaluation, counted from 0."""

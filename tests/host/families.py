@@ -302,10 +302,10 @@ def _tiny(family: str) -> JSON:
 _POCKET = node("PocketVideoModelLoader", model_name=MODEL)
 _WAN_SHAPE = (16, 5, 8, 8)
 _LTXV_SHAPE = (128, 5, 4, 4)
-_LTXV = {"patch": (1, 1, 1), "scale": (8, 32), "text": Text(masked=2)}
+_LTXV: JSON = {"patch": (1, 1, 1), "scale": (8, 32), "text": Text(masked=2)}
 # Guidance is distilled into HunyuanVideo, and the host cannot run two rows of it with a mask: 1 row's mask is
 # written to `[1, 1, L]` (hunyuan_video/model.py, forward_orig).
-_HUNYUAN = {"joint_text": "first", "cfg": 1.0}
+_HUNYUAN: JSON = {"joint_text": "first", "cfg": 1.0}
 
 _ALL = (
     Family("pocket", _POCKET, (24, 5, 2, 2), 8, 8, (1, 1, 1), None, (4, 32)),

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from host.acceleration import assert_close, leap_at, merge_pairs, merged_calls, said, until_leap_at
+from host.acceleration import WINDOWS, assert_close, leap_at, merge_pairs, merged_calls, said, until_leap_at
 from host.client import ComfyClient
 from host.families import FAMILIES, WAN_LORA, sample, sample_and_run
 from host.graphs import JSON, node
@@ -21,23 +21,7 @@ MODEL_NODES: dict[str, JSON] = {
     "merge": merge_pairs(),
     # Random weights change fast from step to step; the largest threshold still reuses some.
     "easycache": node("EasyCache", reuse_threshold=3.0, start_percent=0.0, end_percent=1.0, verbose=False),
-    # Windows of one length: ComfyUI's own EasyCache fails on the frame that its causal fix adds to all
-    # windows but the first (Wan Context Windows does that), with or without our nodes.
-    "windows": node(
-        "ContextWindowsManual",
-        context_length=5,
-        context_overlap=1,
-        context_schedule="standard_static",
-        context_stride=1,
-        closed_loop=False,
-        fuse_method="pyramid",
-        dim=2,
-        freenoise=False,
-        cond_retain_index_list="",
-        split_conds_to_windows=False,
-        latent_retain_index_list="",
-        causal_window_fix=False,
-    ),
+    "windows": WINDOWS,
 }
 LEAP_STEP = 2
 
@@ -63,7 +47,7 @@ def test_a_bypassed_leap_gives_what_the_sampler_gives(host: ComfyServer, client:
     assert torch.equal(after, before)
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.combinations(MODEL_NODES, 2))
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations(MODEL_NODES, 2)))
 def test_two_on_the_model_both_act(host: ComfyServer, client: ComfyClient, first: str, second: str) -> None:
     nodes = [MODEL_NODES[first], MODEL_NODES[second]]
     both, run = sample_and_run(host, client, WAN, **SIZE, model=nodes)

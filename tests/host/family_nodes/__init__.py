@@ -13,6 +13,7 @@ from .inputs import (
     FamilyLatent,
     FamilyLatentFacts,
     FamilyReferenceLatent,
+    FamilyShuffledText,
     FamilyVisionFeatures,
 )
 from .loaders import FamilyTinyModel, FamilyWriteCheckpoints
@@ -28,6 +29,7 @@ class FamilyExtension(ComfyExtension):
             FamilyLatent,
             FamilyLatentFacts,
             FamilyReferenceLatent,
+            FamilyShuffledText,
             FamilyTinyModel,
             FamilyVisionFeatures,
             FamilyWriteCheckpoints,

@@ -50,6 +50,29 @@ class FamilyConditioning(io.ComfyNode):
         return io.NodeOutput([[features, options]])
 
 
+class FamilyShuffledText(io.ComfyNode):
+    """The same text features in another order, which attention without positions cannot tell apart."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FamilyShuffledText",
+            category=CATEGORY,
+            inputs=[io.Conditioning.Input("conditioning")],
+            outputs=[io.Conditioning.Output()],
+        )
+
+    @classmethod
+    def execute(cls, conditioning: Any) -> io.NodeOutput:
+        generator = torch.Generator().manual_seed(34)
+        return io.NodeOutput(
+            [
+                [features[:, torch.randperm(features.shape[1], generator=generator)], options]
+                for features, options in conditioning
+            ]
+        )
+
+
 class FamilyVisionFeatures(io.ComfyNode):
     """Features of a picture, as many and as wide as CLIP ViT-H's."""
 
