@@ -6,9 +6,11 @@ all else is the host's: its samplers, its inpainting, its guidance and its progr
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 SHAPE = (2, 2, 3, 4, 4)
@@ -18,12 +20,12 @@ LEAP = 7
 
 def main() -> None:
     comfyui = sys.argv[1]
-    sys.path.insert(0, comfyui)
+    sys.path[:0] = [comfyui, str(Path(__file__).resolve().parents[1])]
     sys.argv = ["main.py", "--cpu"]
     import comfy.options
 
     comfy.options.enable_args_parsing()
-    from whitebox import import_pack
+    from host.whitebox import import_pack
 
     import_pack()
     import comfy.samplers
@@ -33,7 +35,7 @@ def main() -> None:
     seen: dict[str, Any] = {name: look(sampler_named(name)) for name in comfy.samplers.SAMPLER_NAMES}
     churned = {"s_churn": 4.0}
     for name in ("euler", "heun", "dpm_2"):
-        seen[f"{name} with churn"] = look(lambda name=name: comfy.samplers.ksampler(name, dict(churned)))
+        seen[f"{name} with churn"] = look(functools.partial(comfy.samplers.ksampler, name, churned))
     seen["ar_video"] = look(lambda: comfy.samplers.ksampler("ar_video"))
     more = {"masked": masked(), "not a flow": not_a_flow(), "split": split(), "batch": batch()}
     sys.stdout.write(json.dumps({"samplers": seen, **more, "refused": refused()}) + "\n")

@@ -164,7 +164,7 @@ def test_two_samplers_may_share_a_leap(host: ComfyServer, client: ComfyClient) -
 
 def test_a_second_prompt_begins_anew(host: ComfyServer, client: ComfyClient) -> None:
     """The host keeps the SAMPLER object of an unchanged Leap from one prompt to the next."""
-    settings = {"minimum": 0.25, "tolerance": 0.001, "patience": 2}
+    settings: dict[str, Any] = {"minimum": 0.25, "tolerance": 0.001, "patience": 2}
     first = client.run(with_leap(graph("one", seed=25, steps=12), **settings)).require_success()
     client.run(with_leap(graph("two", seed=26, steps=20), **settings)).require_success()
     made = uncached(with_leap(graph("three", seed=25, steps=12), **settings))
@@ -175,7 +175,7 @@ def test_a_second_prompt_begins_anew(host: ComfyServer, client: ComfyClient) -> 
 
 
 def test_an_interrupted_run_leaves_nothing_behind(host: ComfyServer, client: ComfyClient) -> None:
-    settings = {"minimum": 0.9, "tolerance": 0.001, "patience": 3}
+    settings: dict[str, Any] = {"minimum": 0.9, "tolerance": 0.001, "patience": 3}
     prompts: list[str] = []
 
     def stop(event: Event) -> None:

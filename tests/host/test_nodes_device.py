@@ -101,7 +101,7 @@ def test_a_given_first_frame_is_the_same_on_the_device(client: ComfyClient) -> N
 
 @pytest.mark.usefixtures("device")
 def test_the_device_leaps_at_the_desks_step_to_the_same_video(client: ComfyClient) -> None:
-    settings = {"minimum": 0.25, "tolerance": 0.001, "patience": 2}
+    settings: dict[str, Any] = {"minimum": 0.25, "tolerance": 0.001, "patience": 2}
     sampled = with_leap(sampling("device", seed=41, steps=12), **settings)
     del sampled["9"]
     graph = {**sampled, FRAMES: text_to_video("")[FRAMES]}
