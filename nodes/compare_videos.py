@@ -9,11 +9,11 @@ from ..pocketvideo.eval.comparison import compare
 from ..pocketvideo.eval.comparison_plot import (
     MAX_COLUMNS,
     Names,
-    as_images,
     comparison_plot,
     comparison_sheet,
     stacked,
 )
+from ..pocketvideo.eval.sheet import as_images
 from .host.progress import show_text
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from comfy_api.latest import io, ui
 
+from ..pocketvideo.eval.sheet import as_images
 from .host.leap_report import report_runs
 from .host.progress import show_text
 
@@ -41,7 +42,7 @@ class PocketVideoLeapReport(io.ComfyNode):
     def execute(cls, sampler: Any, samples: dict[str, Any]) -> io.NodeOutput:
         report = report_runs(sampler, cls.hidden.prompt, cls.hidden.unique_id)
         show_text(cls.hidden.unique_id, report.summary)
-        plot = torch.stack([_as_image(picture) for picture in report.pictures])
+        plot = torch.cat([as_images(picture) for picture in report.pictures])
         text = json.dumps(report.data, indent=1)
         shown = {
             **ui.PreviewImage(plot, cls=cls).as_dict(),
@@ -49,10 +50,3 @@ class PocketVideoLeapReport(io.ComfyNode):
             "pocketvideo": [report.data],
         }
         return io.NodeOutput(samples, plot, text, ui=shown)
-
-
-def _as_image(picture: Any) -> torch.Tensor:
-    """A PIL picture as `[H, W, 3]` in 0..1."""
-    width, height = picture.size
-    pixels = torch.frombuffer(bytearray(picture.convert("RGB").tobytes()), dtype=torch.uint8)
-    return pixels.view(height, width, 3).to(torch.float32) / 255

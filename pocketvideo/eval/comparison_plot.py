@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -162,9 +161,3 @@ def _pictures(clip: Tensor) -> list[Image.Image]:
     if pixels.shape[-1] == 1:
         pixels = pixels.repeat(3, axis=-1)
     return [Image.fromarray(frame) for frame in pixels]
-
-
-def as_images(picture: Image.Image) -> Tensor:
-    """A picture as ComfyUI's IMAGE `[1, H, W, 3]` in 0..1."""
-    pixels = torch.frombuffer(bytearray(picture.convert("RGB").tobytes()), dtype=torch.uint8)
-    return pixels.view(1, picture.height, picture.width, 3).float() / 255

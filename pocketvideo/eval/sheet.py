@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -65,6 +66,12 @@ def draw_rows(rows: Sequence[Row], title: str = "", subtitle: str = "") -> Image
                 draw.text(place, row.notes[column], fill=SOFT, font=font(13), anchor="ma")
         top += height
     return sheet
+
+
+def as_images(picture: Image.Image) -> Tensor:
+    """A picture as ComfyUI's IMAGE `[1, H, W, 3]` in 0..1."""
+    pixels = torch.frombuffer(bytearray(picture.convert("RGB").tobytes()), dtype=torch.uint8)
+    return pixels.view(1, picture.height, picture.width, 3).float() / 255
 
 
 def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -13,12 +13,11 @@ from comfyui_pocketvideo.pocketvideo.eval.comparison import compare
 from comfyui_pocketvideo.pocketvideo.eval.comparison_plot import (
     Names,
     amplification,
-    as_images,
     comparison_plot,
     comparison_sheet,
     stacked,
 )
-from comfyui_pocketvideo.pocketvideo.eval.sheet import contact_sheet, spaced_moments
+from comfyui_pocketvideo.pocketvideo.eval.sheet import as_images, contact_sheet, spaced_moments
 from PIL import Image
 from torch import Tensor
 
