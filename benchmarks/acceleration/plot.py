@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from acceleration.summary import BASE
 
-# Okabe and Ito's colours, which the colour-blind tell apart; the first that a way's name holds counts.
+# Okabe and Ito's colours, which the colour-blind tell apart, by how a way's name begins.
 KINDS = (
     ("Leap + Merge", "#cc79a7", "D"),
     ("Leap", "#0072b2", "o"),
@@ -23,7 +23,7 @@ KINDS = (
 )
 INK, SOFT = "#24282f", "#5a606b"
 # Outside of this a clip is no longer the same video, and the scale would hide what is inside.
-MOTION_LIMITS = (85.0, 125.0)
+MOTION_LIMITS = (70.0, 120.0)
 LABEL_GAP = 13.0
 
 
@@ -128,4 +128,4 @@ def _points(
 
 
 def _kind(way: str) -> tuple[str, str, str]:
-    return next(kind for kind in KINDS if kind[0] in way)
+    return next(kind for kind in KINDS if way.startswith(kind[0]))
