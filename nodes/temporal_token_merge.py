@@ -114,7 +114,7 @@ def _similar_inputs() -> list[io.Input]:
     return [
         io.Float.Input(
             "threshold",
-            default=0.8,
+            default=-1.0,
             min=-1.0,
             max=1.0,
             step=0.01,
@@ -122,7 +122,7 @@ def _similar_inputs() -> list[io.Input]:
         ),
         io.Float.Input(
             "share",
-            default=1.0,
+            default=0.25,
             min=0.0,
             max=1.0,
             step=0.01,
