@@ -26,8 +26,8 @@ from host.server import SHIM, locate
 MODEL = ROOT / "models" / "pocketvideo" / "pocket_shapes.safetensors"
 HOST = ROOT / "benchmarks" / "acceleration" / "host.py"
 PICTURE = ROOT / "docs" / "images" / "bench-accelerate.png"
-# Leap and Merge together, chosen for the bar of the two: Leap may leap three steps before its default does, and
-# merging, which costs more than it saves at this model's 80 tokens, works in the first three steps.
+# Leap and Merge together, chosen for the bar of the two: Leap may leap three steps before its default
+# does, and merging, which costs more than it saves at this model's 80 tokens, works in the first three steps.
 COMBINED = {
     "leap": {"mode": "adaptive", "minimum": 0.4, "tolerance": 0.001, "patience": 3},
     "merge": {"mode": "similar", "threshold": -1.0, "share": 0.25},

@@ -111,7 +111,7 @@ class Gate:
         if figure < least:
             raise ParityError(
                 f"The Core ML {self.component.name} differs from its torch source at {where}: "
-                f"{figure:.1f} dB where {least:.0f} dB are needed; choose a higher precision or less compression."
+                f"{figure:.1f} dB where {least:.0f} dB are needed; choose more precision or less compression."
             )
         return figure
 
