@@ -5,12 +5,11 @@ the numbers of a parameter depend on the seed and the parameter's name alone, so
 different times agree. So a network larger than memory is exported one stage at a time.
 """
 
-import copy
 import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,64 +17,29 @@ from torch import Tensor, nn
 from ..models.config import PRESETS, DenoiserConfig
 from ..models.denoiser import Denoiser
 from ..models.stdit3 import STDIT3_XL2, STDiT3, STDiT3Config
-from .adapters.source import Source
+from .adapters.pieces import Pieces
 from .adapters.stdit3 import stdit3_component
-from .forms import without
 from .stages import Component
 from .stages_denoiser import denoiser_component
 
-M = TypeVar("M", bound=nn.Module)
 
-
-class RandomWeights:
-    """Gives the pieces of a network on the meta device their numbers, float32, on the CPU."""
+class RandomWeights(Pieces):
+    """Random numbers that keep activations near one in size: scaled by the fan-in, norms near one."""
 
     def __init__(self, network: nn.Module, seed: int) -> None:
-        """Note the name of every parameter and buffer; modules given to `real` hold these same tensors."""
-        tensors = [*network.named_parameters(), *network.named_buffers()]
+        super().__init__(network)
         self.seed = seed
-        self._named = {id(tensor): (name, tensor) for name, tensor in tensors}
 
-    def real(self, module: M) -> M:
-        """A deep copy of a piece of the network with its numbers."""
-        held = {id(tensor) for tensor in [*module.parameters(), *module.buffers()]}
-        # A deep copy takes what the memo holds for a tensor's id instead of copying the tensor.
-        memo: dict[int, Any] = {key: self._draw(*self._named[key]) for key in held & self._named.keys()}
-        return copy.deepcopy(module, memo)
-
-    def lazily(self, network: M, *lists: str) -> M:
-        """The whole network, where the modules of these lists have their numbers only while they run."""
-        made = self.real(without(network, *lists))
-        for name in lists:
-            blocks = getattr(network, name)
-            setattr(made, name, nn.ModuleList(_OnDemand(block, self.real) for block in blocks))
-        return made
-
-    def _draw(self, name: str, tensor: Tensor) -> Tensor:
-        """Values that keep activations near one in size: scaled by the fan-in, norms near one."""
+    def numbers(self, name: str, tensor: Tensor) -> Tensor:
+        """The values that follow from the seed and this name."""
         if not tensor.is_floating_point():
             return torch.zeros(tensor.shape, dtype=tensor.dtype)
         digest = hashlib.sha256(f"{self.seed}:{name}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
         values = torch.randn(tensor.shape, generator=generator)
         if tensor.ndim >= 2:
-            values /= math.sqrt(math.prod(tensor.shape[1:]))
-        else:
-            values = values * 0.02 + (1 if "norm" in name and name.endswith("weight") else 0)
-        return nn.Parameter(values, requires_grad=False) if isinstance(tensor, nn.Parameter) else values
-
-
-class _OnDemand(nn.Module):
-    """A module that is made when called and forgotten after."""
-
-    def __init__(self, source: nn.Module, real: Callable[[nn.Module], nn.Module]) -> None:
-        super().__init__()
-        # In a tuple, so that the source is not a child and takes part in nothing.
-        self.held = (source, real)
-
-    def forward(self, *values: Any, **named: Any) -> Any:
-        source, real = self.held
-        return real(source)(*values, **named)
+            return values / math.sqrt(math.prod(tensor.shape[1:]))
+        return values * 0.02 + (1 if "norm" in name and name.endswith("weight") else 0)
 
 
 @dataclass(frozen=True)
@@ -115,8 +79,7 @@ def stdit3(config: STDiT3Config, seed: int) -> Component:
     with torch.device("meta"):
         network = STDiT3(config).eval().requires_grad_(False)
     weights = RandomWeights(network, seed)
-    lists = ("spatial_blocks", "temporal_blocks")
-    return stdit3_component(network, Source(weights.real, lambda: weights.lazily(network, *lists)))
+    return stdit3_component(network, weights.source(network, "spatial_blocks", "temporal_blocks"))
 
 
 # MobileI2V has LTX-Video's VAE and its release reads no text; Open-Sora's VAE halves twice in time, thrice in

@@ -1,0 +1,114 @@
+"""Networks larger than memory: pieces of a network without numbers get them when they are needed.
+
+The network lies on torch's meta device. What is real there already (small tables that a class computes when
+it is built) is copied as it is.
+"""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from ..errors import ExportError
+from ..forms import without
+from .source import Source
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class Pieces(ABC):
+    """Gives the pieces of a network on the meta device their numbers, float32, on the CPU."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Note the name of every parameter and buffer; modules given to `real` hold these same tensors."""
+        tensors = [*network.named_parameters(), *network.named_buffers()]
+        self._named = {id(tensor): (name, tensor) for name, tensor in tensors if tensor.is_meta}
+
+    @abstractmethod
+    def numbers(self, name: str, tensor: Tensor) -> Tensor:
+        """The values of the parameter or buffer of this name, in the shape of `tensor`."""
+
+    def real(self, module: M) -> M:
+        """A deep copy of a piece of the network with its numbers."""
+        held = {id(tensor) for tensor in [*module.parameters(), *module.buffers()]}
+        # A deep copy takes what the memo holds for a tensor's id instead of copying the tensor.
+        memo: dict[int, Any] = {key: self._filled(*self._named[key]) for key in held & self._named.keys()}
+        return copy.deepcopy(module, memo)
+
+    def lazily(self, network: M, *lists: str) -> M:
+        """The whole network, where the modules of these lists have their numbers only while they run.
+
+        A list is named by its path, `encoder.block` for example.
+        """
+        light, below = network, [path.split(".") for path in lists]
+        for parents in below:
+            light = _lacking(light, parents)
+        made = self.real(light)
+        for *parents, name in below:
+            blocks = network.get_submodule(".".join([*parents, name]))
+            lazy = nn.ModuleList(_OnDemand(block, self.real) for block in blocks.children())
+            setattr(made.get_submodule(".".join(parents)), name, lazy)
+        return made
+
+    def source(self, network: nn.Module, *lists: str) -> Source:
+        """What an adapter wants to know, where these lists hold the network's blocks."""
+        return Source(self.real, lambda: self.lazily(network, *lists))
+
+    def _filled(self, name: str, tensor: Tensor) -> Tensor:
+        values = self.numbers(name, tensor)
+        return nn.Parameter(values, requires_grad=False) if isinstance(tensor, nn.Parameter) else values
+
+
+class FileWeights(Pieces):
+    """Numbers from a safetensors file, read piece by piece.
+
+    `names` gives every parameter of the network its key in the file. Raises `ExportError` where a key or its
+    shape does not fit.
+    """
+
+    def __init__(self, network: nn.Module, path: Path, names: Mapping[str, str]) -> None:
+        super().__init__(network)
+        self.path, self.names = path, names
+
+    def numbers(self, name: str, tensor: Tensor) -> Tensor:
+        """The tensor in the file, as float32."""
+        with safe_open(self.path, framework="pt") as file:
+            values: Tensor = file.get_tensor(self.names[name])
+        if values.shape != tensor.shape:
+            raise ExportError(
+                f"'{self.path.name}' holds {self.names[name]} with the shape {tuple(values.shape)} instead "
+                f"of {tuple(tensor.shape)}; it was made for another network."
+            )
+        return values.float() if values.is_floating_point() else values
+
+
+class _OnDemand(nn.Module):
+    """A module that is made when called and forgotten after."""
+
+    def __init__(self, source: nn.Module, real: Callable[[nn.Module], nn.Module]) -> None:
+        super().__init__()
+        # In a tuple, so that the source is not a child and takes part in nothing.
+        self.held = (source, real)
+
+    def forward(self, *values: Any, **named: Any) -> Any:
+        source, real = self.held
+        return real(source)(*values, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        # Networks ask their blocks for settings, such as the kind of attention.
+        if name != "held" and "held" in self.__dict__ and not name.startswith("_"):
+            return getattr(self.held[0], name)
+        return super().__getattr__(name)
+
+
+def _lacking(module: M, path: list[str]) -> M:
+    """A shallow copy without the child at this path; the modules on the way are copied, too."""
+    if len(path) == 1:
+        return without(module, path[0])
+    light = without(module)
+    light._modules[path[0]] = _lacking(getattr(module, path[0]), path[1:])
+    return light
