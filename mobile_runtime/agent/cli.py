@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="wait for jobs and run them")
     run.add_argument("--once", action="store_true", help="end after one job")
     run.add_argument("--threads", type=int, default=None, help="cores to compute on (default: all)")
+    run.add_argument(
+        "--memory-budget",
+        metavar="SIZE",
+        help="memory that this process may take while it computes, as 300MB or 1.5GB; weights that do not fit"
+        " are streamed from storage (default: all weights are held)",
+    )
     commands.add_parser("list", help="show the paired desks and the bundles")
     forget = commands.add_parser("forget", help="end the pairing with a desk")
     forget.add_argument("desk", help="the desk's id from `list`")
@@ -99,11 +105,19 @@ async def _pair(home: Home, options: argparse.Namespace) -> int:
 
 async def _run(home: Home, options: argparse.Namespace) -> int:
     # The engine loads onnxruntime, which the other commands do without.
+    from ..engine import InputError
+    from ..engine.memory import parse_bytes
+    from .limits import Limits
     from .loop import Agent
 
     if options.threads is not None and options.threads < 1:
         raise AgentError("--threads must be at least 1.")
-    succeeded = await Agent(home, ProgressLine(), once=options.once, threads=options.threads).run()
+    try:
+        budget = None if options.memory_budget is None else parse_bytes(options.memory_budget)
+    except InputError as error:
+        raise AgentError(f"--memory-budget: {error}") from None
+    limits = Limits(options.threads, budget)
+    succeeded = await Agent(home, ProgressLine(), once=options.once, limits=limits).run()
     return 0 if succeeded else 1
 
 

@@ -27,6 +27,7 @@ from .desk import Desk, JobOffer
 from .errors import AgentError, DeskRefused, DeskUnreachable, JobCancelled
 from .fetch import fetch_bundle
 from .home import Home
+from .limits import Limits
 from .progress import ProgressLine
 from .reporter import Reporter
 
@@ -38,7 +39,7 @@ UPLOAD_TRIES = 8
 
 
 async def do_job(
-    desk: Desk, home: Home, offer: JobOffer, line: ProgressLine, threads: int | None = None
+    desk: Desk, home: Home, offer: JobOffer, line: ProgressLine, limits: Limits | None = None
 ) -> bool:
     """Run one job to its end; True if the desk has its result, False if the job failed or was withdrawn.
 
@@ -47,7 +48,7 @@ async def do_job(
     reporter = Reporter(desk, offer.job_id, line)
     reporting = asyncio.create_task(reporter.run())
     try:
-        await _work(desk, home, offer, reporter, threads)
+        await _work(desk, home, offer, reporter, limits or Limits())
         line.say(f"The result of job {offer.job_id[:8]} is at the desk.")
         return True
     except JobCancelled:
@@ -77,12 +78,12 @@ async def do_job(
             await reporting
 
 
-async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, threads: int | None) -> None:
+async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, limits: Limits) -> None:
     clock = [time.monotonic()]
     store = Store(home.store)
     bundle = await _unless_withdrawn(reporter, fetch_bundle(desk, store, offer.bundle_id, reporter.update))
     clock.append(time.monotonic())
-    tested = await _test_once(home, bundle, reporter, threads)
+    tested = await _test_once(home, bundle, reporter, limits)
     clock.append(time.monotonic())
     folder = home.outputs / f"{offer.job_id[:8]}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
@@ -93,7 +94,8 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, thr
             lambda: run_bundle(
                 bundle,
                 offer.values,
-                threads=threads,
+                threads=limits.threads,
+                memory_budget=limits.memory_budget,
                 progress=lambda event: reporter.update("run", *shares.at(event)),
                 cancel=reporter.cancel,
                 output_dir=folder,
@@ -113,6 +115,7 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, thr
             "leap_steps": result.leap_steps,
             "values": result.values,
             "peak_rss_bytes": result.peak_rss_bytes,
+            "weights": result.weights,
             "self_test": tested,
         }
         await _send(desk, offer, result, plain_json(report), reporter)
@@ -120,7 +123,7 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, thr
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _test_once(home: Home, bundle: Bundle, reporter: Reporter, threads: int | None) -> dict[str, Any]:
+async def _test_once(home: Home, bundle: Bundle, reporter: Reporter, limits: Limits) -> dict[str, Any]:
     """The bundle's self-test, before its first use on this device and after onnxruntime changed."""
     runtime = f"onnxruntime {onnxruntime.__version__}"
     path = home.folder / "self-tests" / f"{bundle.id}.json"
@@ -133,7 +136,8 @@ async def _test_once(home: Home, bundle: Bundle, reporter: Reporter, threads: in
         reporter,
         lambda: self_test(
             bundle,
-            threads=threads,
+            threads=limits.threads,
+            memory_budget=limits.memory_budget,
             progress=lambda event: reporter.update("self_test", event.fraction, event.op),
             cancel=reporter.cancel,
         ),

@@ -10,6 +10,7 @@ from .desk import Desk, pinned_context
 from .errors import AgentError, DeskRefused, DeskUnreachable
 from .home import Home, Pairing
 from .job import do_job
+from .limits import Limits
 from .progress import ProgressLine
 
 log = logging.getLogger(__name__)
@@ -22,12 +23,12 @@ class Agent:
     """Runs jobs for the desks that `home` is paired with."""
 
     def __init__(
-        self, home: Home, line: ProgressLine, *, once: bool = False, threads: int | None = None
+        self, home: Home, line: ProgressLine, *, once: bool = False, limits: Limits | None = None
     ) -> None:
         self._home = home
         self._line = line
         self._once = once
-        self._threads = threads
+        self._limits = limits
         self._one_job = asyncio.Lock()
         self._job_is_over = False
 
@@ -66,7 +67,7 @@ class Agent:
                             continue
                         async with self._one_job:
                             self._line.say(f"Job {offer.job_id[:8]} from {pairing.desk_name}.")
-                            succeeded = await do_job(desk, self._home, offer, self._line, self._threads)
+                            succeeded = await do_job(desk, self._home, offer, self._line, self._limits)
                         if self._once:
                             self._job_is_over = True
                             return succeeded

@@ -10,7 +10,7 @@ from .compare import psnr
 from .errors import BundleError, DigestError, GraphError, ManifestError, QuotaError, WeightsError
 from .manifest import MANIFEST_NAME, bundle_id, parse, serialise
 from .onnx_policy import STANDARD_OPS, check_graph
-from .safetensors import open_tensors
+from .safetensors import Layout, open_tensors, read_layout
 from .store import PartFile, Store
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "File",
     "GraphError",
     "Input",
+    "Layout",
     "Manifest",
     "ManifestError",
     "Op",
@@ -35,6 +36,7 @@ __all__ = [
     "open_tensors",
     "parse",
     "psnr",
+    "read_layout",
     "serialise",
     "write_bundle",
 ]

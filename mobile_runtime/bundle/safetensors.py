@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -33,27 +35,60 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 }
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where the tensors of a safetensors file lie: its length; type, shape and offset in bytes by name."""
+
+    path: Path
+    size: int
+    tensors: Mapping[str, tuple[np.dtype[Any], tuple[int, ...], int]]
+
+    def views(self, data: mmap.mmap | bytearray | np.ndarray) -> dict[str, np.ndarray]:
+        """The tensors as views of the file's bytes, which they keep alive."""
+        return {
+            name: np.frombuffer(data, dtype, math.prod(shape), offset).reshape(shape)
+            for name, (dtype, shape, offset) in self.tensors.items()
+        }
+
+    def map(self) -> dict[str, np.ndarray]:
+        """Map the file anew and return its tensors as read-only views; the last view unmaps it.
+
+        Raises WeightsError when the file is gone, or has another length than when it was read: a page that a
+        map promises and the file no longer has would end the process.
+        """
+        try:
+            with self.path.open("rb") as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise _gone(self.path, error) from None
+        if len(data) != self.size:
+            raise _refuse(self.path, f"has {len(data)} bytes now and had {self.size}")
+        return self.views(data)
+
+
 def open_tensors(path: Path) -> Mapping[str, np.ndarray]:
     """Map a safetensors file and return its tensors as read-only views that keep the map alive.
 
     Raises WeightsError naming the file and what is wrong with it.
     """
+    return read_layout(path).map()
+
+
+def read_layout(path: Path) -> Layout:
+    """Read and check the header of a safetensors file. Raises WeightsError as `open_tensors` does."""
     try:
         with path.open("rb") as file:
-            size = path.stat().st_size
+            size = os.fstat(file.fileno()).st_size
             if size < 8:
                 raise _refuse(path, "is shorter than its own header length")
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            start, header = _header(path, file, size)
     except OSError as error:
-        raise WeightsError(
-            f"{path.name} cannot be opened ({error.strerror}); fetch the bundle again."
-        ) from None
-    start, header = _header(path, data, size)
+        raise _gone(path, error) from None
     header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
         raise _refuse(path, f"lists {len(header)} tensors and the limit is {MAX_TENSORS}")
     ends = [0]
-    tensors: dict[str, np.ndarray] = {}
+    tensors: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
     for name, entry in sorted(header.items(), key=lambda item: _begin(path, item[0], item[1])):
         dtype, shape, begin, end = _entry(path, name, entry)
         if begin != ends[-1]:
@@ -62,20 +97,19 @@ def open_tensors(path: Path) -> Mapping[str, np.ndarray]:
             raise _refuse(path, f"ends before the tensor {name[:80]!r} does")
         if (start + begin) % dtype.itemsize:
             raise _refuse(path, f"does not align the tensor {name[:80]!r}")
-        count = (end - begin) // dtype.itemsize
-        tensors[name] = np.frombuffer(data, dtype, count, start + begin).reshape(shape)
+        tensors[name] = (dtype, tuple(shape), start + begin)
         ends.append(end)
     if ends[-1] != size - start:
         raise _refuse(path, "has bytes that no tensor uses")
-    return tensors
+    return Layout(path, size, tensors)
 
 
-def _header(path: Path, data: mmap.mmap, size: int) -> tuple[int, dict[str, Any]]:
-    length = int.from_bytes(data[:8], "little")
+def _header(path: Path, file: BinaryIO, size: int) -> tuple[int, dict[str, Any]]:
+    length = int.from_bytes(file.read(8), "little")
     if length > min(size - 8, strict_json.MAX_BYTES):
         raise _refuse(path, f"states a header of {length} bytes")
     try:
-        header = strict_json.loads(data[8 : 8 + length].rstrip(b" "), f"The header of {path.name}")
+        header = strict_json.loads(file.read(length).rstrip(b" "), f"The header of {path.name}")
     except BundleError as error:
         raise WeightsError(str(error)) from None
     if not isinstance(header, dict):
@@ -104,6 +138,11 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[np.dtype[Any], list[int],
 
 def _naturals(value: Any) -> bool:
     return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+
+
+def _gone(path: Path, error: Exception) -> WeightsError:
+    cause = error.strerror if isinstance(error, OSError) else "it is empty"
+    return WeightsError(f"{path.name} cannot be opened ({cause}); fetch the bundle again.")
 
 
 def _refuse(path: Path, reason: str) -> WeightsError:

@@ -8,7 +8,7 @@ the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,18 +27,24 @@ class TextFeatures:
     mask: np.ndarray
 
 
-# (latent [B,C,F,H,W], timestep [B,F], text) -> velocity [B,C,F,H,W]
-Velocity = Callable[[np.ndarray, np.ndarray, TextFeatures], np.ndarray]
+# (latent [B,C,F,H,W], timestep [B,F], texts) -> for each text a velocity [B,C,F,H,W]
+Velocities = Callable[[np.ndarray, np.ndarray, Sequence[TextFeatures]], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a denoise op is given besides noise and schedule. `first_frame` is a latent `[B, C, 1, H, W]`."""
+    """What a denoise op is given besides noise and schedule.
+
+    `first_frame` is a latent `[B, C, 1, H, W]`. `latent` `[B, C, F, H, W]` is what is denoised, from the middle
+    of a schedule; with `keep_first_frame` its own frame 0 is the one that is held.
+    """
 
     positive: TextFeatures
     negative: TextFeatures | None
     scale: float
     first_frame: np.ndarray | None = None
+    latent: np.ndarray | None = None
+    keep_first_frame: bool = False
     multiplier: float = 1.0
     batched: bool = False
 
@@ -46,16 +52,18 @@ class Conditions:
 class FlowModel:
     """`model(x, sigma) -> x0` for samplers, counting network evaluations in `evaluations`."""
 
-    def __init__(self, velocity: Velocity, conditions: Conditions, shape: tuple[int, ...]) -> None:
+    def __init__(self, velocities: Velocities, conditions: Conditions, shape: tuple[int, ...]) -> None:
         """Precompute the mask and the clean latent for x of this shape."""
-        self._velocity = velocity
+        self._velocities = velocities
         self._conditions = conditions
         self.evaluations = 0
-        self.latent_image = np.zeros(shape, np.float32)
+        self.latent_image = np.zeros(shape, np.float32) if conditions.latent is None else conditions.latent
         self.mask = np.ones((1, 1, shape[2], 1, 1), np.float32)
         if conditions.first_frame is not None:
             self.mask[:, :, 0] = 0
             self.latent_image[:, :, :1] = conditions.first_frame
+        elif conditions.keep_first_frame:
+            self.mask[:, :, 0] = 0
 
     @property
     def guided(self) -> bool:
@@ -85,20 +93,25 @@ class FlowModel:
             # One call, twice the work: counted as what it costs.
             self.evaluations += 1
         else:
-            first = self._denoise(x, sigma, positive)
-            second = self._denoise(x, sigma, negative)
+            # Both at once, so that a network that is streamed is fetched once.
+            first, second = self._denoise_each(x, sigma, [positive, negative])
         return guidance.combine(first, second, self._conditions.scale)
 
     def _denoise(self, x: np.ndarray, sigma: np.float32, text: TextFeatures) -> np.ndarray:
+        return self._denoise_each(x, sigma, [text])[0]
+
+    def _denoise_each(
+        self, x: np.ndarray, sigma: np.float32, texts: Sequence[TextFeatures]
+    ) -> list[np.ndarray]:
         time = sigma * np.float32(self._conditions.multiplier) * self.mask[0, 0, :, 0, 0]
         timestep = np.broadcast_to(time.astype(np.float32), (x.shape[0], x.shape[2]))
-        self.evaluations += 1
-        return x - self._velocity(x, timestep, text) * sigma
+        self.evaluations += len(texts)
+        return [x - velocity * sigma for velocity in self._velocities(x, timestep, texts)]
 
 
 def sample(
     model: FlowModel,
-    noise: np.ndarray,
+    noise: np.ndarray | None,
     sigmas: np.ndarray,
     sampler: str,
     callback: Callback,
@@ -106,11 +119,14 @@ def sample(
 ) -> tuple[np.ndarray, int | None]:
     """Run a sampler from noise `[B, C, F, H, W]` along sigmas; the latent, and the step that it leapt at.
 
-    An empty schedule (denoise 0) gives what there was before: zeros, and the first frame where one is given.
+    No noise is noise of zeros: a latent that still holds its own goes on. An empty schedule gives what there
+    was before: the latent, else zeros, and the first frame where one is given.
     """
     if len(sigmas) == 0:
         return model.latent_image, None
-    x = sigmas[0] * noise + (1 - sigmas[0]) * model.latent_image
+    x = (1 - sigmas[0]) * model.latent_image
+    if noise is not None:
+        x = sigmas[0] * noise + x
     if leap is None:
         x, step = SAMPLERS[sampler](model, x, sigmas, callback), None
     else:

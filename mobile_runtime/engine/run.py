@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +23,7 @@ from .memory import peak_rss_bytes
 from .preview import preview
 from .progress import Progress, Watch
 from .schedules import calculate_sigmas
-from .streaming import Component, SessionOptions
+from .streaming import Component, SessionOptions, WeightReport
 from .text import PromptTokenizer
 from .video import to_frames, write_mp4
 
@@ -39,7 +39,7 @@ class RunResult:
     `frames` is `[T, H, W, 3]` uint8, `timings` seconds per op id in plan order, `evaluations` the number of
     network evaluations of the denoiser, `leap_steps` the step (counted from 0) that each denoise op of a
     leap leapt at, None where it did not, `values` the inputs as JSON can hold them, `peak_rss_bytes` the
-    process's peak.
+    process's peak, `weights` how each component's weights came to its stages.
     """
 
     frames: np.ndarray
@@ -49,6 +49,7 @@ class RunResult:
     values: dict[str, Any]
     peak_rss_bytes: int | None
     leap_steps: dict[str, int | None] = field(default_factory=dict)
+    weights: dict[str, WeightReport] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,10 +62,12 @@ class _State:
     options: SessionOptions
     output_dir: Path
     batch_guidance: bool
+    memory_budget: int | None
     made: dict[str, Any] = field(default_factory=dict)
     components: dict[str, Component] = field(default_factory=dict)
     evaluations: int = 0
     leap_steps: dict[str, int | None] = field(default_factory=dict)
+    weights: dict[str, WeightReport] = field(default_factory=dict)
     frames: np.ndarray | None = None
     video_path: Path | None = None
 
@@ -76,8 +79,16 @@ class _State:
 
     def component(self, name: str) -> Component:
         if name not in self.components:
-            self.components[name] = Component(self.bundle, name, self.options)
+            self.components[name] = Component(
+                self.bundle, name, self.options, memory_budget=self.memory_budget
+            )
         return self.components[name]
+
+    def close(self, name: str) -> None:
+        """Let go of a component and keep its report."""
+        component = self.components.pop(name)
+        self.weights[name] = component.report()
+        component.close()
 
 
 def run_bundle(
@@ -89,6 +100,7 @@ def run_bundle(
     cancel: threading.Event | None = None,
     output_dir: str | Path,
     batch_guidance: bool = False,
+    memory_budget: int | None = None,
 ) -> RunResult:
     """Run a verified bundle and write `video.mp4` below `output_dir`.
 
@@ -98,6 +110,8 @@ def run_bundle(
         progress: called in this thread with a ProgressEvent per step; an exception of its own ends the run.
         cancel: set it from any thread to stop within one network evaluation.
         batch_guidance: evaluate both prompts of a step in one batch: the same result with twice the memory.
+        memory_budget: bytes of resident memory that the process may take while networks run; weights that do
+            not fit are streamed from storage. None holds all weights.
 
     Raises InputError for a value, Cancelled, EngineError, or BundleError for a file that is not what the
     manifest says; each is one sentence.
@@ -109,16 +123,22 @@ def run_bundle(
         )
     watch = Watch(progress, cancel)
     resolved = inputs.resolve(bundle, values or {})
-    state = _State(bundle, resolved, watch, SessionOptions(threads), Path(output_dir), batch_guidance)
+    state = _State(
+        bundle, resolved, watch, SessionOptions(threads), Path(output_dir), batch_guidance, memory_budget
+    )
     plan = bundle.manifest["plan"]
     timings: dict[str, float] = {}
-    for index, op in enumerate(plan):
-        watch.check()
-        started = time.perf_counter()
-        state.made[op["id"]] = _OPS[op["op"]](state, op)
-        timings[op["id"]] = time.perf_counter() - started
-        log.info("%s (%s): %.2f s", op["id"], op["op"], timings[op["id"]])
-        _forget(state, plan[index + 1 :])
+    try:
+        for index, op in enumerate(plan):
+            watch.check()
+            started = time.perf_counter()
+            state.made[op["id"]] = _OPS[op["op"]](state, op)
+            timings[op["id"]] = time.perf_counter() - started
+            log.info("%s (%s): %.2f s", op["id"], op["op"], timings[op["id"]])
+            _forget(state, plan[index + 1 :])
+    finally:
+        for name in list(state.components):
+            state.close(name)
     if state.frames is None or state.video_path is None:
         raise EngineError("The plan wrote no video; export the bundle again.")
     return RunResult(
@@ -127,8 +147,12 @@ def run_bundle(
         timings,
         state.evaluations,
         inputs.describe(bundle, resolved),
-        peak_rss_bytes(),
+        max(
+            filter(None, [peak_rss_bytes(), *(one.peak_rss_bytes for one in state.weights.values())]),
+            default=None,
+        ),
         state.leap_steps,
+        state.weights,
     )
 
 
@@ -139,7 +163,7 @@ def _forget(state: _State, rest: list[Op]) -> None:
         value["op"] for op in rest for value in op.values() if isinstance(value, dict) and "op" in value
     }
     for name in state.components.keys() - components:
-        del state.components[name]
+        state.close(name)
     for name in state.made.keys() - results:
         del state.made[name]
 
@@ -198,15 +222,20 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
     )
     motion = np.float32(state.value(op["motion"]))
 
-    def velocity(latent: np.ndarray, timestep: np.ndarray, text: TextFeatures) -> np.ndarray:
-        feeds = {
-            "latent": latent,
-            "timestep": timestep,
-            "context": text.context,
-            "context_mask": text.mask,
-            "motion": np.full(latent.shape[0], motion, np.float32),
-        }
-        return component.run(feeds, state.watch.check)["velocity"]
+    def velocities(
+        latent: np.ndarray, timestep: np.ndarray, texts: Sequence[TextFeatures]
+    ) -> list[np.ndarray]:
+        feeds = [
+            {
+                "latent": latent,
+                "timestep": timestep,
+                "context": text.context,
+                "context_mask": text.mask,
+                "motion": np.full(latent.shape[0], motion, np.float32),
+            }
+            for text in texts
+        ]
+        return [made["velocity"] for made in component.run_each(feeds, state.watch.check)]
 
     total = max(len(sigmas) - 1, 0)
 
@@ -214,7 +243,7 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
         state.watch.report(op["id"], op["op"], step + 1, total, preview(component.spec, denoised))
 
     state.watch.report(op["id"], op["op"], 0, total)
-    model = FlowModel(velocity, conditions, noise.shape)
+    model = FlowModel(velocities, conditions, noise.shape)
     leap = LeapConfig(**op["leap"]) if "leap" in op else None
     latent, step = sample(model, noise, sigmas, op["sampler"], after_step, leap)
     state.evaluations += model.evaluations

@@ -30,9 +30,11 @@ def self_test(
     threads: int | None = None,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    memory_budget: int | None = None,
 ) -> dict[str, ComponentReport]:
     """Run every component that the manifest's self-test names and compare; returns a report per component.
 
+    `memory_budget` bounds the process's resident memory in bytes, as in `run_bundle`.
     Raises SelfTestError naming the component, the figure and the bar; WeightsError for a damaged test file.
     """
     spec = bundle.manifest["self_test"]
@@ -41,16 +43,16 @@ def self_test(
     reports: dict[str, ComponentReport] = {}
     for number, (name, tolerance) in enumerate(sorted(spec["components"].items())):
         watch.report(name, "self_test", number, len(spec["components"]))
-        component = Component(bundle, name, SessionOptions(threads))
         inputs = _pick(tensors, f"{name}.in.")
         expected = _pick(tensors, f"{name}.out.")
-        lacking = sorted(set(component.spec["outputs"]) - expected.keys())
+        lacking = sorted(set(bundle.manifest["components"][name]["outputs"]) - expected.keys())
         if lacking:
             raise SelfTestError(
                 f"The self-test has no expected {lacking[0]!r} of {name!r}; export the bundle again."
             )
         started = time.perf_counter()
-        found = component.run(inputs, watch.check)
+        with Component(bundle, name, SessionOptions(threads), memory_budget=memory_budget) as component:
+            found = component.run(inputs, watch.check)
         seconds = time.perf_counter() - started
         worst = min(_compare(name, output, found[output], expected[output]) for output in found)
         if not worst >= tolerance["min_psnr"]:

@@ -2,5 +2,6 @@
 
 from .component import Component
 from .options import SessionOptions
+from .report import WeightReport
 
-__all__ = ["Component", "SessionOptions"]
+__all__ = ["Component", "SessionOptions", "WeightReport"]

@@ -8,14 +8,18 @@ so `tokens` is overwritten block by block and one block's session serves all blo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 
 import numpy as np
 import onnxruntime
 
 from ...bundle import Bundle, check_graph
 from ..errors import EngineError
+from .budgeted import BudgetedWeights
 from .options import SessionOptions
+from .report import WeightReport
 from .weights import MappedWeights, WeightSource
 
 log = logging.getLogger(__name__)
@@ -39,9 +43,9 @@ def _no_check() -> None:
 
 
 class Component:
-    """One network of a bundle, ready to run.
+    """One network of a bundle, ready to run; a context manager.
 
-    Sessions are made at the first run and live as long as this object.
+    Sessions are made at the first run and live until `close`, and so do maps and the thread that streams.
     """
 
     def __init__(
@@ -50,46 +54,96 @@ class Component:
         name: str,
         options: SessionOptions | None = None,
         weights: WeightSource | None = None,
+        *,
+        memory_budget: int | None = None,
     ) -> None:
-        """Take the component `name` of the bundle. Raises EngineError when the manifest lacks it."""
+        """Take the component `name` of the bundle. Raises EngineError when the manifest lacks it.
+
+        `memory_budget` bounds the process's resident memory in bytes; None holds all weights. `weights` is
+        another source than these two.
+        """
         if name not in bundle.manifest["components"]:
             raise EngineError(f"The bundle has no component {name!r}; export it again.")
         self.name = name
         self.spec = bundle.manifest["components"][name]
         self._bundle = bundle
         self._options = options or SessionOptions()
+        if weights is None and memory_budget is not None:
+            weights = BudgetedWeights(bundle, name, memory_budget)
         self._weights = weights or MappedWeights(bundle)
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def run(
         self, inputs: Mapping[str, np.ndarray], check: Callable[[], None] = _no_check
     ) -> dict[str, np.ndarray]:
-        """Run every stage and return the component's outputs.
+        """Run every stage and return the component's outputs; `run_each` for one evaluation."""
+        return self.run_each([inputs], check)[0]
 
-        `check` is called before each stage and may raise to stop. Raises EngineError naming component,
-        stage and tensor.
+    def run_each(
+        self, evaluations: Sequence[Mapping[str, np.ndarray]], check: Callable[[], None] = _no_check
+    ) -> list[dict[str, np.ndarray]]:
+        """Run several evaluations side by side, stage by stage, and return the outputs of each.
+
+        What each gives is what it would give alone; but a stage's weights are fetched once for all, which is
+        half the loading where a guided step has two prompts. `check` is called before each run of a graph and
+        may raise to stop. Raises EngineError naming component, stage and tensor.
         """
-        environment = {name: inputs[name] for name in self.spec["inputs"] if name in inputs}
+        environments = [self._environment(inputs) for inputs in evaluations]
+        stages = self.spec["stages"]
+        shapes = tuple(
+            tuple((name, value.shape) for name, value in sorted(environment.items()))
+            for environment in environments
+        )
+        graphs = tuple(stage["graph"] for stage in stages)
+        self._weights.begin([stage["weights"] for stage in stages], (graphs, shapes))
+        for number, stage in enumerate(stages):
+            # Before the weights, so that a budget sees what a first session takes without them.
+            session = self._session(stage["graph"])
+            where = f"stage {number} ({stage['graph']})"
+            weights = self._weights.take(stage["weights"])
+            started = time.perf_counter()
+            for environment in environments:
+                check()
+                feeds = self._feeds(session, weights, environment, where)
+                environment.update(self._run_session(session, feeds, number))
+                # Views keep their file mapped, and a streamed file must go when its stage has run.
+                del feeds
+            del weights
+            self._weights.release(stage["weights"], time.perf_counter() - started)
+        self._weights.end()
+        try:
+            return [
+                {name: environment[name] for name in self.spec["outputs"]} for environment in environments
+            ]
+        except KeyError as error:
+            raise EngineError(
+                f"The component {self.name!r} makes no {error}; export the bundle again."
+            ) from None
+
+    def report(self) -> WeightReport:
+        """How the weights came to their stages so far."""
+        return self._weights.report()
+
+    def close(self) -> None:
+        """Drop sessions and maps and end the thread; after it returns none of them is left."""
+        self._sessions.clear()
+        self._weights.close()
+
+    def __enter__(self) -> Component:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _environment(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         absent = [name for name in self.spec["inputs"] if name not in inputs]
         if absent:
             raise EngineError(
                 f"The component {self.name!r} was not given {absent[0]!r}; export the bundle again."
             )
-        for number, stage in enumerate(self.spec["stages"]):
-            check()
-            session = self._session(stage["graph"])
-            weights = self._weights.take(stage["weights"])
-            try:
-                feeds = self._feeds(session, weights, environment, f"stage {number} ({stage['graph']})")
-                environment.update(self._run_session(session, feeds, number))
-            finally:
-                self._weights.release(stage["weights"])
-        try:
-            return {name: environment[name] for name in self.spec["outputs"]}
-        except KeyError as error:
-            raise EngineError(
-                f"The component {self.name!r} makes no {error}; export the bundle again."
-            ) from None
+        return {name: inputs[name] for name in self.spec["inputs"]}
 
     def _session(self, graph: str) -> onnxruntime.InferenceSession:
         if graph not in self._sessions:

@@ -61,7 +61,7 @@ def test_a_perfect_velocity_is_followed_to_its_end() -> None:
     draw = np.random.default_rng(0)
     noise, target = draw.standard_normal((2, 1, 2, 3, 4, 5)).astype(np.float32)
     for steps in (1, 3, 20):
-        model = FlowModel(lambda *_: noise - target, Conditions(TEXT, None, 1.0), noise.shape)
+        model = FlowModel(lambda *_: [noise - target], Conditions(TEXT, None, 1.0), noise.shape)
         found, _ = sample(model, noise, calculate_sigmas("simple", steps, 3.0), "euler", lambda *_: None)
         np.testing.assert_allclose(found, target, atol=1e-5)
 
@@ -97,5 +97,5 @@ def test_a_preview_is_small_and_only_made_with_a_fitting_map() -> None:
     assert preview(component, latent[:, :1]) is None  # type: ignore[arg-type]
 
 
-def refuse(*_: object) -> np.ndarray:
+def refuse(*_: object) -> list[np.ndarray]:
     raise AssertionError("nothing must be evaluated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,10 @@ def test_the_golden_similarities() -> None:
 def test_the_golden_runs() -> None:
     text = TextFeatures(np.full((1, 1, 1), 0.4, np.float32), np.ones((1, 1), np.float32))
 
-    def field(x: np.ndarray, timestep: np.ndarray, _: TextFeatures) -> np.ndarray:
+    def field(x: np.ndarray, timestep: np.ndarray, texts: Sequence[TextFeatures]) -> list[np.ndarray]:
         time = timestep[:, None, :, None, None]
-        return np.float32(0.5) * x + np.float32(0.4) * np.cos(3 * time) - np.float32(0.25) * time
+        velocity = np.float32(0.5) * x + np.float32(0.4) * np.cos(3 * time) - np.float32(0.25) * time
+        return [velocity for _ in texts]
 
     for case in cases("run"):
         steps = case["steps"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +95,14 @@ def features(value: float) -> TextFeatures:
     return TextFeatures(np.full((1, 1, 1), value, np.float32), np.ones((1, 1), np.float32))
 
 
-def analytic_velocity(latent: np.ndarray, timestep: np.ndarray, text: TextFeatures) -> np.ndarray:
-    """The field that the vectors' file describes."""
+def analytic_velocity(
+    latent: np.ndarray, timestep: np.ndarray, texts: Sequence[TextFeatures]
+) -> list[np.ndarray]:
+    """The field that the vectors' file describes, for each text."""
     time = timestep[:, None, :, None, None]
-    return (
+    return [
         np.float32(0.5) * latent
         + text.context[:, :, :, None, None] * np.cos(3 * time)
         - np.float32(0.25) * time
-    )
+        for text in texts
+    ]
