@@ -13,7 +13,8 @@ class Geometry:
     """What the compiler must know of a model: latent layout and the values it was made for.
 
     `spatial` and `temporal` are the VAE's compression: T frames of H by W pixels are a latent of
-    [1, channels, (T - 1) // temporal + 1, H // spatial, W // spatial].
+    [1, channels, (T - 1) // temporal + 1, H // spatial, W // spatial]. `shift`, `curve` and `multiplier` (of
+    the time that the network is told) are those of ComfyUI's sampling for the model.
     """
 
     channels: int
@@ -21,6 +22,8 @@ class Geometry:
     temporal: int
     shift: float
     motion: float
+    multiplier: float = 1.0
+    curve: str = "flow"
 
     def latent_shape(self, width: int, height: int, frames: int) -> list[int]:
         """The latent's shape [1, C, F, H, W] for a clip of that many pixels and frames."""

@@ -6,14 +6,11 @@ it is built) is copied as it is.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from safetensors import safe_open
 from torch import Tensor, nn
 
-from ..errors import ExportError
 from ..forms import without
 from .source import Source
 
@@ -61,29 +58,6 @@ class Pieces(ABC):
     def _filled(self, name: str, tensor: Tensor) -> Tensor:
         values = self.numbers(name, tensor)
         return nn.Parameter(values, requires_grad=False) if isinstance(tensor, nn.Parameter) else values
-
-
-class FileWeights(Pieces):
-    """Numbers from a safetensors file, read piece by piece.
-
-    `names` gives every parameter of the network its key in the file. Raises `ExportError` where a key or its
-    shape does not fit.
-    """
-
-    def __init__(self, network: nn.Module, path: Path, names: Mapping[str, str]) -> None:
-        super().__init__(network)
-        self.path, self.names = path, names
-
-    def numbers(self, name: str, tensor: Tensor) -> Tensor:
-        """The tensor in the file, as float32."""
-        with safe_open(self.path, framework="pt") as file:
-            values: Tensor = file.get_tensor(self.names[name])
-        if values.shape != tensor.shape:
-            raise ExportError(
-                f"'{self.path.name}' holds {self.names[name]} with the shape {tuple(values.shape)} instead "
-                f"of {tuple(tensor.shape)}; it was made for another network."
-            )
-        return values.float() if values.is_floating_point() else values
 
 
 class _OnDemand(nn.Module):

@@ -14,6 +14,8 @@ from ..stages import Component
 ADAPTERS: dict[tuple[str, str], tuple[str, str]] = {
     ("Denoiser", "denoiser"): ("stages_denoiser", "denoiser_component"),
     ("STDiT3", "denoiser"): ("adapters.stdit3", "stdit3_component"),
+    ("LTXVideoTransformer3DModel", "denoiser"): ("adapters.ltxv", "ltxv_component"),
+    ("WanTransformer3DModel", "denoiser"): ("adapters.wan", "wan_component"),
 }
 
 
