@@ -67,15 +67,48 @@ class ImageInput(TypedDict):
     default: Path
 
 
-class Schedule(TypedDict):
+class NamedSchedule(TypedDict):
     """ComfyUI's sigma schedule by name, for a rectified flow with this shift; denoise < 1 runs only its
-    end."""
+    end. The steps from start to end run; finish makes an early end 0."""
 
     name: Literal["simple", "normal", "sgm_uniform", "beta", "linear_quadratic", "kl_optimal", "karras", "exponential", "ddim_uniform"]
     steps: StepsValue
     shift: float
     denoise: float
     multiplier: float
+    curve: NotRequired[Literal["flow", "flux"]]
+    drop_penultimate: NotRequired[bool]
+    start: NotRequired[int]
+    end: NotRequired[int]
+    finish: NotRequired[bool]
+
+
+class LtxvSchedule(TypedDict):
+    """ComfyUI's LTXVScheduler for a latent of that many cells (tokens); start, end and finish as in a
+    named schedule."""
+
+    name: Literal["ltxv"]
+    steps: StepsValue
+    tokens: int
+    max_shift: float
+    base_shift: float
+    stretch: bool
+    terminal: float
+    multiplier: float
+    start: NotRequired[int]
+    end: NotRequired[int]
+    finish: NotRequired[bool]
+
+
+class ManualSchedule(TypedDict):
+    """Sigmas as they are, falling; start, end and finish as in a named schedule."""
+
+    name: Literal["manual"]
+    sigmas: list[float]
+    multiplier: float
+    start: NotRequired[int]
+    end: NotRequired[int]
+    finish: NotRequired[bool]
 
 
 class AdaptiveLeap(TypedDict):
@@ -104,6 +137,16 @@ class EncodeText(TypedDict):
     text: TextValue
 
 
+class ZeroText(TypedDict):
+    """Text features of zeros in the shape of others (ComfyUI's ConditioningZeroOut); keep_mask keeps their
+    mask, else it is zero, too."""
+
+    id: Name
+    op: Literal["zero_text"]
+    text: OpRef
+    keep_mask: bool
+
+
 class EncodeImage(TypedDict):
     """Photo to the latent of one frame: centre crop and bilinear resize to width x height pixels, then the
     VAE encoder."""
@@ -126,20 +169,32 @@ class Noise(TypedDict):
 
 
 class Denoise(TypedDict):
-    """The sampling loop; first_frame keeps frame 0 of the latent as given, and leap ends it early."""
+    """The sampling loop over a noised latent; first_frame keeps frame 0 of the latent as given,
+    keep_first_frame as latent has it; leap ends the loop early."""
 
     id: Name
     op: Literal["denoise"]
     component: Name
-    noise: OpRef
+    noise: OptionalOpRef
+    latent: NotRequired[OptionalOpRef]
+    keep_first_frame: NotRequired[bool]
     positive: OpRef
     negative: OptionalOpRef
     guidance: NumberValue
     first_frame: OptionalOpRef
     motion: NumberValue
-    sampler: Literal["euler"]
+    sampler: Literal["euler", "heun", "dpm_2", "dpmpp_2m", "res_multistep", "gradient_estimation", "ddim", "uni_pc", "uni_pc_bh2"]
     schedule: Schedule
     leap: NotRequired[Leap]
+
+
+class Tiles(TypedDict):
+    """Overlapping pieces of a latent, decoded one by one and blended (ComfyUI's VAEDecodeTiled). size and
+    overlap are [frames, height, width] in latent cells; scale is what one cell becomes."""
+
+    size: list[int]
+    overlap: list[int]
+    scale: list[int]
 
 
 class Decode(TypedDict):
@@ -149,15 +204,25 @@ class Decode(TypedDict):
     op: Literal["decode"]
     component: Name
     latent: OpRef
+    tiles: NotRequired[Tiles]
+
+
+class Webp(TypedDict):
+    """An animated WebP instead of an MP4; effort is libwebp's method, 0 (fast) to 6."""
+
+    lossless: bool
+    quality: int
+    effort: int
 
 
 class WriteVideo(TypedDict):
-    """Frames to an MP4 file."""
+    """Frames to an MP4 file, or to an animated WebP."""
 
     id: Name
     op: Literal["write_video"]
     frames: OpRef
     fps: float
+    webp: NotRequired[Webp]
 
 
 class Stage(TypedDict):
@@ -165,6 +230,7 @@ class Stage(TypedDict):
 
     graph: Name
     weights: Path
+    precision: NotRequired[Literal["fp32", "fp16", "int8", "int4"]]
 
 
 class LatentRgb(TypedDict):
@@ -270,7 +336,10 @@ OptionalOpRef = Union[None, "OpRef"]
 Input = Union["TextInput", "SeedInput", "IntegerInput", "NumberInput", "ImageInput"]
 
 
+Schedule = Union["NamedSchedule", "LtxvSchedule", "ManualSchedule"]
+
+
 Leap = Union["AdaptiveLeap", "FixedLeap"]
 
 
-Op = Union["EncodeText", "EncodeImage", "Noise", "Denoise", "Decode", "WriteVideo"]
+Op = Union["EncodeText", "ZeroText", "EncodeImage", "Noise", "Denoise", "Decode", "WriteVideo"]

@@ -473,6 +473,11 @@ def validate____defs_stage(data, custom_formats={}, name_prefix=None):
             data_keys.remove("weights")
             data__weights = data["weights"]
             validate____defs_path(data__weights, custom_formats, (name_prefix or "data") + ".weights")
+        if "precision" in data_keys:
+            data_keys.remove("precision")
+            data__precision = data["precision"]
+            if not (isinstance(data__precision, str) and data__precision == 'fp32' or isinstance(data__precision, str) and data__precision == 'fp16' or isinstance(data__precision, str) and data__precision == 'int8' or isinstance(data__precision, str) and data__precision == 'int4'):
+                raise SchemaError("" + (name_prefix or "data") + ".precision must be one of ['fp32', 'fp16', 'int8', 'int4']")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
@@ -580,6 +585,22 @@ def validate____defs_op(data, custom_formats={}, name_prefix=None):
             if "op" in data_keys:
                 data_keys.remove("op")
                 data__op = data["op"]
+                if not (isinstance(data__op, str) and data__op == 'zero_text'):
+                    raise SchemaError("" + (name_prefix or "data") + ".op must be same as const definition: zero_text")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_zerotext(data, custom_formats, (name_prefix or "data") + "")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['op']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "op" in data_keys:
+                data_keys.remove("op")
+                data__op = data["op"]
                 if not (isinstance(data__op, str) and data__op == 'encode_image'):
                     raise SchemaError("" + (name_prefix or "data") + ".op must be same as const definition: encode_image")
     except SchemaError:
@@ -659,8 +680,8 @@ def validate____defs_op(data, custom_formats={}, name_prefix=None):
         if "op" in data_keys:
             data_keys.remove("op")
             data__op = data["op"]
-            if not (isinstance(data__op, str) and data__op == 'encode_text' or isinstance(data__op, str) and data__op == 'encode_image' or isinstance(data__op, str) and data__op == 'noise' or isinstance(data__op, str) and data__op == 'denoise' or isinstance(data__op, str) and data__op == 'decode' or isinstance(data__op, str) and data__op == 'write_video'):
-                raise SchemaError("" + (name_prefix or "data") + ".op must be one of ['encode_text', 'encode_image', 'noise', 'denoise', 'decode', 'write_video']")
+            if not (isinstance(data__op, str) and data__op == 'encode_text' or isinstance(data__op, str) and data__op == 'zero_text' or isinstance(data__op, str) and data__op == 'encode_image' or isinstance(data__op, str) and data__op == 'noise' or isinstance(data__op, str) and data__op == 'denoise' or isinstance(data__op, str) and data__op == 'decode' or isinstance(data__op, str) and data__op == 'write_video'):
+                raise SchemaError("" + (name_prefix or "data") + ".op must be one of ['encode_text', 'zero_text', 'encode_image', 'noise', 'denoise', 'decode', 'write_video']")
     return data
 
 def validate____defs_writevideo(data, custom_formats={}, name_prefix=None):
@@ -691,10 +712,52 @@ def validate____defs_writevideo(data, custom_formats={}, name_prefix=None):
             if not isinstance(data__fps, (int, float, Decimal)) or isinstance(data__fps, bool):
                 raise SchemaError("" + (name_prefix or "data") + ".fps must be number")
             if isinstance(data__fps, (int, float, Decimal)) and not isinstance(data__fps, bool):
-                if data__fps < 0.1:
-                    raise SchemaError("" + (name_prefix or "data") + ".fps must be bigger than or equal to 0.1")
-                if data__fps > 240:
-                    raise SchemaError("" + (name_prefix or "data") + ".fps must be smaller than or equal to 240")
+                if data__fps < 0.01:
+                    raise SchemaError("" + (name_prefix or "data") + ".fps must be bigger than or equal to 0.01")
+                if data__fps > 1000:
+                    raise SchemaError("" + (name_prefix or "data") + ".fps must be smaller than or equal to 1000")
+        if "webp" in data_keys:
+            data_keys.remove("webp")
+            data__webp = data["webp"]
+            validate____defs_webp(data__webp, custom_formats, (name_prefix or "data") + ".webp")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_webp(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['lossless', 'quality', 'effort']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "lossless" in data_keys:
+            data_keys.remove("lossless")
+            data__lossless = data["lossless"]
+            if not isinstance(data__lossless, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".lossless must be boolean")
+        if "quality" in data_keys:
+            data_keys.remove("quality")
+            data__quality = data["quality"]
+            if not isinstance(data__quality, (int)) or isinstance(data__quality, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".quality must be integer")
+            if isinstance(data__quality, (int, float, Decimal)) and not isinstance(data__quality, bool):
+                if data__quality < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".quality must be bigger than or equal to 0")
+                if data__quality > 100:
+                    raise SchemaError("" + (name_prefix or "data") + ".quality must be smaller than or equal to 100")
+        if "effort" in data_keys:
+            data_keys.remove("effort")
+            data__effort = data["effort"]
+            if not isinstance(data__effort, (int)) or isinstance(data__effort, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".effort must be integer")
+            if isinstance(data__effort, (int, float, Decimal)) and not isinstance(data__effort, bool):
+                if data__effort < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".effort must be bigger than or equal to 0")
+                if data__effort > 6:
+                    raise SchemaError("" + (name_prefix or "data") + ".effort must be smaller than or equal to 6")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
@@ -742,6 +805,83 @@ def validate____defs_decode(data, custom_formats={}, name_prefix=None):
             data_keys.remove("latent")
             data__latent = data["latent"]
             validate____defs_opref(data__latent, custom_formats, (name_prefix or "data") + ".latent")
+        if "tiles" in data_keys:
+            data_keys.remove("tiles")
+            data__tiles = data["tiles"]
+            validate____defs_tiles(data__tiles, custom_formats, (name_prefix or "data") + ".tiles")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_tiles(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['size', 'overlap', 'scale']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "size" in data_keys:
+            data_keys.remove("size")
+            data__size = data["size"]
+            if not isinstance(data__size, (list, tuple)):
+                raise SchemaError("" + (name_prefix or "data") + ".size must be array")
+            data__size_is_list = isinstance(data__size, (list, tuple))
+            if data__size_is_list:
+                data__size_len = len(data__size)
+                if data__size_len < 3:
+                    raise SchemaError("" + (name_prefix or "data") + ".size must contain at least 3 items")
+                if data__size_len > 3:
+                    raise SchemaError("" + (name_prefix or "data") + ".size must contain less than or equal to 3 items")
+                for data__size_x, data__size_item in enumerate(data__size):
+                    if not isinstance(data__size_item, (int)) or isinstance(data__size_item, bool):
+                        raise SchemaError("" + (name_prefix or "data") + ".size[{data__size_x}]".format(**locals()) + " must be integer")
+                    if isinstance(data__size_item, (int, float, Decimal)) and not isinstance(data__size_item, bool):
+                        if data__size_item < 1:
+                            raise SchemaError("" + (name_prefix or "data") + ".size[{data__size_x}]".format(**locals()) + " must be bigger than or equal to 1")
+                        if data__size_item > 65536:
+                            raise SchemaError("" + (name_prefix or "data") + ".size[{data__size_x}]".format(**locals()) + " must be smaller than or equal to 65536")
+        if "overlap" in data_keys:
+            data_keys.remove("overlap")
+            data__overlap = data["overlap"]
+            if not isinstance(data__overlap, (list, tuple)):
+                raise SchemaError("" + (name_prefix or "data") + ".overlap must be array")
+            data__overlap_is_list = isinstance(data__overlap, (list, tuple))
+            if data__overlap_is_list:
+                data__overlap_len = len(data__overlap)
+                if data__overlap_len < 3:
+                    raise SchemaError("" + (name_prefix or "data") + ".overlap must contain at least 3 items")
+                if data__overlap_len > 3:
+                    raise SchemaError("" + (name_prefix or "data") + ".overlap must contain less than or equal to 3 items")
+                for data__overlap_x, data__overlap_item in enumerate(data__overlap):
+                    if not isinstance(data__overlap_item, (int)) or isinstance(data__overlap_item, bool):
+                        raise SchemaError("" + (name_prefix or "data") + ".overlap[{data__overlap_x}]".format(**locals()) + " must be integer")
+                    if isinstance(data__overlap_item, (int, float, Decimal)) and not isinstance(data__overlap_item, bool):
+                        if data__overlap_item < 0:
+                            raise SchemaError("" + (name_prefix or "data") + ".overlap[{data__overlap_x}]".format(**locals()) + " must be bigger than or equal to 0")
+                        if data__overlap_item > 65536:
+                            raise SchemaError("" + (name_prefix or "data") + ".overlap[{data__overlap_x}]".format(**locals()) + " must be smaller than or equal to 65536")
+        if "scale" in data_keys:
+            data_keys.remove("scale")
+            data__scale = data["scale"]
+            if not isinstance(data__scale, (list, tuple)):
+                raise SchemaError("" + (name_prefix or "data") + ".scale must be array")
+            data__scale_is_list = isinstance(data__scale, (list, tuple))
+            if data__scale_is_list:
+                data__scale_len = len(data__scale)
+                if data__scale_len < 3:
+                    raise SchemaError("" + (name_prefix or "data") + ".scale must contain at least 3 items")
+                if data__scale_len > 3:
+                    raise SchemaError("" + (name_prefix or "data") + ".scale must contain less than or equal to 3 items")
+                for data__scale_x, data__scale_item in enumerate(data__scale):
+                    if not isinstance(data__scale_item, (int)) or isinstance(data__scale_item, bool):
+                        raise SchemaError("" + (name_prefix or "data") + ".scale[{data__scale_x}]".format(**locals()) + " must be integer")
+                    if isinstance(data__scale_item, (int, float, Decimal)) and not isinstance(data__scale_item, bool):
+                        if data__scale_item < 1:
+                            raise SchemaError("" + (name_prefix or "data") + ".scale[{data__scale_x}]".format(**locals()) + " must be bigger than or equal to 1")
+                        if data__scale_item > 256:
+                            raise SchemaError("" + (name_prefix or "data") + ".scale[{data__scale_x}]".format(**locals()) + " must be smaller than or equal to 256")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
@@ -771,7 +911,16 @@ def validate____defs_denoise(data, custom_formats={}, name_prefix=None):
         if "noise" in data_keys:
             data_keys.remove("noise")
             data__noise = data["noise"]
-            validate____defs_opref(data__noise, custom_formats, (name_prefix or "data") + ".noise")
+            validate____defs_optionalopref(data__noise, custom_formats, (name_prefix or "data") + ".noise")
+        if "latent" in data_keys:
+            data_keys.remove("latent")
+            data__latent = data["latent"]
+            validate____defs_optionalopref(data__latent, custom_formats, (name_prefix or "data") + ".latent")
+        if "keep_first_frame" in data_keys:
+            data_keys.remove("keep_first_frame")
+            data__keepfirstframe = data["keep_first_frame"]
+            if not isinstance(data__keepfirstframe, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".keep_first_frame must be boolean")
         if "positive" in data_keys:
             data_keys.remove("positive")
             data__positive = data["positive"]
@@ -795,8 +944,8 @@ def validate____defs_denoise(data, custom_formats={}, name_prefix=None):
         if "sampler" in data_keys:
             data_keys.remove("sampler")
             data__sampler = data["sampler"]
-            if not (isinstance(data__sampler, str) and data__sampler == 'euler'):
-                raise SchemaError("" + (name_prefix or "data") + ".sampler must be one of ['euler']")
+            if not (isinstance(data__sampler, str) and data__sampler == 'euler' or isinstance(data__sampler, str) and data__sampler == 'heun' or isinstance(data__sampler, str) and data__sampler == 'dpm_2' or isinstance(data__sampler, str) and data__sampler == 'dpmpp_2m' or isinstance(data__sampler, str) and data__sampler == 'res_multistep' or isinstance(data__sampler, str) and data__sampler == 'gradient_estimation' or isinstance(data__sampler, str) and data__sampler == 'ddim' or isinstance(data__sampler, str) and data__sampler == 'uni_pc' or isinstance(data__sampler, str) and data__sampler == 'uni_pc_bh2'):
+                raise SchemaError("" + (name_prefix or "data") + ".sampler must be one of ['euler', 'heun', 'dpm_2', 'dpmpp_2m', 'res_multistep', 'gradient_estimation', 'ddim', 'uni_pc', 'uni_pc_bh2']")
         if "schedule" in data_keys:
             data_keys.remove("schedule")
             data__schedule = data["schedule"]
@@ -936,6 +1085,284 @@ def validate____defs_adaptiveleap(data, custom_formats={}, name_prefix=None):
 def validate____defs_schedule(data, custom_formats={}, name_prefix=None):
     if not isinstance(data, (dict)):
         raise SchemaError("" + (name_prefix or "data") + " must be object")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['name']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "name" in data_keys:
+                data_keys.remove("name")
+                data__name = data["name"]
+                if not (isinstance(data__name, str) and data__name == 'simple' or isinstance(data__name, str) and data__name == 'normal' or isinstance(data__name, str) and data__name == 'sgm_uniform' or isinstance(data__name, str) and data__name == 'beta' or isinstance(data__name, str) and data__name == 'linear_quadratic' or isinstance(data__name, str) and data__name == 'kl_optimal' or isinstance(data__name, str) and data__name == 'karras' or isinstance(data__name, str) and data__name == 'exponential' or isinstance(data__name, str) and data__name == 'ddim_uniform'):
+                    raise SchemaError("" + (name_prefix or "data") + ".name must be one of ['simple', 'normal', 'sgm_uniform', 'beta', 'linear_quadratic', 'kl_optimal', 'karras', 'exponential', 'ddim_uniform']")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_namedschedule(data, custom_formats, (name_prefix or "data") + "")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['name']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "name" in data_keys:
+                data_keys.remove("name")
+                data__name = data["name"]
+                if not (isinstance(data__name, str) and data__name == 'ltxv'):
+                    raise SchemaError("" + (name_prefix or "data") + ".name must be same as const definition: ltxv")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_ltxvschedule(data, custom_formats, (name_prefix or "data") + "")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['name']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "name" in data_keys:
+                data_keys.remove("name")
+                data__name = data["name"]
+                if not (isinstance(data__name, str) and data__name == 'manual'):
+                    raise SchemaError("" + (name_prefix or "data") + ".name must be same as const definition: manual")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_manualschedule(data, custom_formats, (name_prefix or "data") + "")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['name']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "name" in data_keys:
+            data_keys.remove("name")
+            data__name = data["name"]
+            if not (isinstance(data__name, str) and data__name == 'simple' or isinstance(data__name, str) and data__name == 'normal' or isinstance(data__name, str) and data__name == 'sgm_uniform' or isinstance(data__name, str) and data__name == 'beta' or isinstance(data__name, str) and data__name == 'linear_quadratic' or isinstance(data__name, str) and data__name == 'kl_optimal' or isinstance(data__name, str) and data__name == 'karras' or isinstance(data__name, str) and data__name == 'exponential' or isinstance(data__name, str) and data__name == 'ddim_uniform' or isinstance(data__name, str) and data__name == 'ltxv' or isinstance(data__name, str) and data__name == 'manual'):
+                raise SchemaError("" + (name_prefix or "data") + ".name must be one of ['simple', 'normal', 'sgm_uniform', 'beta', 'linear_quadratic', 'kl_optimal', 'karras', 'exponential', 'ddim_uniform', 'ltxv', 'manual']")
+    return data
+
+def validate____defs_manualschedule(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['name', 'sigmas', 'multiplier']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "name" in data_keys:
+            data_keys.remove("name")
+            data__name = data["name"]
+            if not (isinstance(data__name, str) and data__name == 'manual'):
+                raise SchemaError("" + (name_prefix or "data") + ".name must be same as const definition: manual")
+        if "sigmas" in data_keys:
+            data_keys.remove("sigmas")
+            data__sigmas = data["sigmas"]
+            if not isinstance(data__sigmas, (list, tuple)):
+                raise SchemaError("" + (name_prefix or "data") + ".sigmas must be array")
+            data__sigmas_is_list = isinstance(data__sigmas, (list, tuple))
+            if data__sigmas_is_list:
+                data__sigmas_len = len(data__sigmas)
+                if data__sigmas_len < 2:
+                    raise SchemaError("" + (name_prefix or "data") + ".sigmas must contain at least 2 items")
+                if data__sigmas_len > 1001:
+                    raise SchemaError("" + (name_prefix or "data") + ".sigmas must contain less than or equal to 1001 items")
+                for data__sigmas_x, data__sigmas_item in enumerate(data__sigmas):
+                    if not isinstance(data__sigmas_item, (int, float, Decimal)) or isinstance(data__sigmas_item, bool):
+                        raise SchemaError("" + (name_prefix or "data") + ".sigmas[{data__sigmas_x}]".format(**locals()) + " must be number")
+                    if isinstance(data__sigmas_item, (int, float, Decimal)) and not isinstance(data__sigmas_item, bool):
+                        if data__sigmas_item < 0:
+                            raise SchemaError("" + (name_prefix or "data") + ".sigmas[{data__sigmas_x}]".format(**locals()) + " must be bigger than or equal to 0")
+                        if data__sigmas_item > 1:
+                            raise SchemaError("" + (name_prefix or "data") + ".sigmas[{data__sigmas_x}]".format(**locals()) + " must be smaller than or equal to 1")
+        if "multiplier" in data_keys:
+            data_keys.remove("multiplier")
+            data__multiplier = data["multiplier"]
+            if not isinstance(data__multiplier, (int, float, Decimal)) or isinstance(data__multiplier, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".multiplier must be number")
+            if isinstance(data__multiplier, (int, float, Decimal)) and not isinstance(data__multiplier, bool):
+                if data__multiplier < 0.001:
+                    raise SchemaError("" + (name_prefix or "data") + ".multiplier must be bigger than or equal to 0.001")
+                if data__multiplier > 100000:
+                    raise SchemaError("" + (name_prefix or "data") + ".multiplier must be smaller than or equal to 100000")
+        if "start" in data_keys:
+            data_keys.remove("start")
+            data__start = data["start"]
+            if not isinstance(data__start, (int)) or isinstance(data__start, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".start must be integer")
+            if isinstance(data__start, (int, float, Decimal)) and not isinstance(data__start, bool):
+                if data__start < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".start must be bigger than or equal to 0")
+                if data__start > 100000:
+                    raise SchemaError("" + (name_prefix or "data") + ".start must be smaller than or equal to 100000")
+        if "end" in data_keys:
+            data_keys.remove("end")
+            data__end = data["end"]
+            if not isinstance(data__end, (int)) or isinstance(data__end, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".end must be integer")
+            if isinstance(data__end, (int, float, Decimal)) and not isinstance(data__end, bool):
+                if data__end < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be bigger than or equal to 0")
+                if data__end > 100000:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be smaller than or equal to 100000")
+        if "finish" in data_keys:
+            data_keys.remove("finish")
+            data__finish = data["finish"]
+            if not isinstance(data__finish, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".finish must be boolean")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_ltxvschedule(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['name', 'steps', 'tokens', 'max_shift', 'base_shift', 'stretch', 'terminal', 'multiplier']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "name" in data_keys:
+            data_keys.remove("name")
+            data__name = data["name"]
+            if not (isinstance(data__name, str) and data__name == 'ltxv'):
+                raise SchemaError("" + (name_prefix or "data") + ".name must be same as const definition: ltxv")
+        if "steps" in data_keys:
+            data_keys.remove("steps")
+            data__steps = data["steps"]
+            validate____defs_stepsvalue(data__steps, custom_formats, (name_prefix or "data") + ".steps")
+        if "tokens" in data_keys:
+            data_keys.remove("tokens")
+            data__tokens = data["tokens"]
+            if not isinstance(data__tokens, (int)) or isinstance(data__tokens, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".tokens must be integer")
+            if isinstance(data__tokens, (int, float, Decimal)) and not isinstance(data__tokens, bool):
+                if data__tokens < 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".tokens must be bigger than or equal to 1")
+                if data__tokens > 268435456:
+                    raise SchemaError("" + (name_prefix or "data") + ".tokens must be smaller than or equal to 268435456")
+        if "max_shift" in data_keys:
+            data_keys.remove("max_shift")
+            data__maxshift = data["max_shift"]
+            if not isinstance(data__maxshift, (int, float, Decimal)) or isinstance(data__maxshift, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".max_shift must be number")
+            if isinstance(data__maxshift, (int, float, Decimal)) and not isinstance(data__maxshift, bool):
+                if data__maxshift < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".max_shift must be bigger than or equal to 0")
+                if data__maxshift > 100:
+                    raise SchemaError("" + (name_prefix or "data") + ".max_shift must be smaller than or equal to 100")
+        if "base_shift" in data_keys:
+            data_keys.remove("base_shift")
+            data__baseshift = data["base_shift"]
+            if not isinstance(data__baseshift, (int, float, Decimal)) or isinstance(data__baseshift, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".base_shift must be number")
+            if isinstance(data__baseshift, (int, float, Decimal)) and not isinstance(data__baseshift, bool):
+                if data__baseshift < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".base_shift must be bigger than or equal to 0")
+                if data__baseshift > 100:
+                    raise SchemaError("" + (name_prefix or "data") + ".base_shift must be smaller than or equal to 100")
+        if "stretch" in data_keys:
+            data_keys.remove("stretch")
+            data__stretch = data["stretch"]
+            if not isinstance(data__stretch, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".stretch must be boolean")
+        if "terminal" in data_keys:
+            data_keys.remove("terminal")
+            data__terminal = data["terminal"]
+            if not isinstance(data__terminal, (int, float, Decimal)) or isinstance(data__terminal, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".terminal must be number")
+            if isinstance(data__terminal, (int, float, Decimal)) and not isinstance(data__terminal, bool):
+                if data__terminal < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".terminal must be bigger than or equal to 0")
+                if data__terminal > 0.99:
+                    raise SchemaError("" + (name_prefix or "data") + ".terminal must be smaller than or equal to 0.99")
+        if "multiplier" in data_keys:
+            data_keys.remove("multiplier")
+            data__multiplier = data["multiplier"]
+            if not isinstance(data__multiplier, (int, float, Decimal)) or isinstance(data__multiplier, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".multiplier must be number")
+            if isinstance(data__multiplier, (int, float, Decimal)) and not isinstance(data__multiplier, bool):
+                if data__multiplier < 0.001:
+                    raise SchemaError("" + (name_prefix or "data") + ".multiplier must be bigger than or equal to 0.001")
+                if data__multiplier > 100000:
+                    raise SchemaError("" + (name_prefix or "data") + ".multiplier must be smaller than or equal to 100000")
+        if "start" in data_keys:
+            data_keys.remove("start")
+            data__start = data["start"]
+            if not isinstance(data__start, (int)) or isinstance(data__start, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".start must be integer")
+            if isinstance(data__start, (int, float, Decimal)) and not isinstance(data__start, bool):
+                if data__start < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".start must be bigger than or equal to 0")
+                if data__start > 100000:
+                    raise SchemaError("" + (name_prefix or "data") + ".start must be smaller than or equal to 100000")
+        if "end" in data_keys:
+            data_keys.remove("end")
+            data__end = data["end"]
+            if not isinstance(data__end, (int)) or isinstance(data__end, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".end must be integer")
+            if isinstance(data__end, (int, float, Decimal)) and not isinstance(data__end, bool):
+                if data__end < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be bigger than or equal to 0")
+                if data__end > 100000:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be smaller than or equal to 100000")
+        if "finish" in data_keys:
+            data_keys.remove("finish")
+            data__finish = data["finish"]
+            if not isinstance(data__finish, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".finish must be boolean")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_stepsvalue(data, custom_formats={}, name_prefix=None):
+    data_any_of_count1 = 0
+    if not data_any_of_count1:
+        try:
+            if not isinstance(data, (int)) or isinstance(data, bool):
+                raise SchemaError("" + (name_prefix or "data") + " must be integer")
+            if isinstance(data, (int, float, Decimal)) and not isinstance(data, bool):
+                if data < 1:
+                    raise SchemaError("" + (name_prefix or "data") + " must be bigger than or equal to 1")
+                if data > 1000:
+                    raise SchemaError("" + (name_prefix or "data") + " must be smaller than or equal to 1000")
+            data_any_of_count1 += 1
+        except SchemaError: pass
+    if not data_any_of_count1:
+        try:
+            validate____defs_inputref(data, custom_formats, (name_prefix or "data") + "")
+            data_any_of_count1 += 1
+        except SchemaError: pass
+    if not data_any_of_count1:
+        raise SchemaError("" + (name_prefix or "data") + " cannot be validated by any definition")
+    return data
+
+def validate____defs_inputref(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['input']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "input" in data_keys:
+            data_keys.remove("input")
+            data__input = data["input"]
+            validate____defs_name(data__input, custom_formats, (name_prefix or "data") + ".input")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_namedschedule(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
     data_is_dict = isinstance(data, dict)
     if data_is_dict:
         data__missing_keys = set(['name', 'steps', 'shift', 'denoise', 'multiplier']) - data.keys()
@@ -981,45 +1408,41 @@ def validate____defs_schedule(data, custom_formats={}, name_prefix=None):
                     raise SchemaError("" + (name_prefix or "data") + ".multiplier must be bigger than or equal to 0.001")
                 if data__multiplier > 100000:
                     raise SchemaError("" + (name_prefix or "data") + ".multiplier must be smaller than or equal to 100000")
-        if data_keys:
-            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
-    return data
-
-def validate____defs_stepsvalue(data, custom_formats={}, name_prefix=None):
-    data_any_of_count1 = 0
-    if not data_any_of_count1:
-        try:
-            if not isinstance(data, (int)) or isinstance(data, bool):
-                raise SchemaError("" + (name_prefix or "data") + " must be integer")
-            if isinstance(data, (int, float, Decimal)) and not isinstance(data, bool):
-                if data < 1:
-                    raise SchemaError("" + (name_prefix or "data") + " must be bigger than or equal to 1")
-                if data > 1000:
-                    raise SchemaError("" + (name_prefix or "data") + " must be smaller than or equal to 1000")
-            data_any_of_count1 += 1
-        except SchemaError: pass
-    if not data_any_of_count1:
-        try:
-            validate____defs_inputref(data, custom_formats, (name_prefix or "data") + "")
-            data_any_of_count1 += 1
-        except SchemaError: pass
-    if not data_any_of_count1:
-        raise SchemaError("" + (name_prefix or "data") + " cannot be validated by any definition")
-    return data
-
-def validate____defs_inputref(data, custom_formats={}, name_prefix=None):
-    if not isinstance(data, (dict)):
-        raise SchemaError("" + (name_prefix or "data") + " must be object")
-    data_is_dict = isinstance(data, dict)
-    if data_is_dict:
-        data__missing_keys = set(['input']) - data.keys()
-        if data__missing_keys:
-            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
-        data_keys = set(data.keys())
-        if "input" in data_keys:
-            data_keys.remove("input")
-            data__input = data["input"]
-            validate____defs_name(data__input, custom_formats, (name_prefix or "data") + ".input")
+        if "curve" in data_keys:
+            data_keys.remove("curve")
+            data__curve = data["curve"]
+            if not (isinstance(data__curve, str) and data__curve == 'flow' or isinstance(data__curve, str) and data__curve == 'flux'):
+                raise SchemaError("" + (name_prefix or "data") + ".curve must be one of ['flow', 'flux']")
+        if "drop_penultimate" in data_keys:
+            data_keys.remove("drop_penultimate")
+            data__droppenultimate = data["drop_penultimate"]
+            if not isinstance(data__droppenultimate, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".drop_penultimate must be boolean")
+        if "start" in data_keys:
+            data_keys.remove("start")
+            data__start = data["start"]
+            if not isinstance(data__start, (int)) or isinstance(data__start, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".start must be integer")
+            if isinstance(data__start, (int, float, Decimal)) and not isinstance(data__start, bool):
+                if data__start < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".start must be bigger than or equal to 0")
+                if data__start > 100000:
+                    raise SchemaError("" + (name_prefix or "data") + ".start must be smaller than or equal to 100000")
+        if "end" in data_keys:
+            data_keys.remove("end")
+            data__end = data["end"]
+            if not isinstance(data__end, (int)) or isinstance(data__end, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".end must be integer")
+            if isinstance(data__end, (int, float, Decimal)) and not isinstance(data__end, bool):
+                if data__end < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be bigger than or equal to 0")
+                if data__end > 100000:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be smaller than or equal to 100000")
+        if "finish" in data_keys:
+            data_keys.remove("finish")
+            data__finish = data["finish"]
+            if not isinstance(data__finish, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".finish must be boolean")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
@@ -1197,6 +1620,37 @@ def validate____defs_imagevalue(data, custom_formats={}, name_prefix=None):
         except SchemaError: pass
     if not data_any_of_count5:
         raise SchemaError("" + (name_prefix or "data") + " cannot be validated by any definition")
+    return data
+
+def validate____defs_zerotext(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['id', 'op', 'text', 'keep_mask']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "id" in data_keys:
+            data_keys.remove("id")
+            data__id = data["id"]
+            validate____defs_name(data__id, custom_formats, (name_prefix or "data") + ".id")
+        if "op" in data_keys:
+            data_keys.remove("op")
+            data__op = data["op"]
+            if not (isinstance(data__op, str) and data__op == 'zero_text'):
+                raise SchemaError("" + (name_prefix or "data") + ".op must be same as const definition: zero_text")
+        if "text" in data_keys:
+            data_keys.remove("text")
+            data__text = data["text"]
+            validate____defs_opref(data__text, custom_formats, (name_prefix or "data") + ".text")
+        if "keep_mask" in data_keys:
+            data_keys.remove("keep_mask")
+            data__keepmask = data["keep_mask"]
+            if not isinstance(data__keepmask, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".keep_mask must be boolean")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
 
 def validate____defs_encodetext(data, custom_formats={}, name_prefix=None):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
-from ._types import Input, Manifest, Op
+from ._types import Denoise, Input, Manifest, Op, Tiles
 from .errors import ManifestError
 
 MAX_LATENT_ELEMENTS = 2**28
@@ -18,6 +19,7 @@ MAX_SEED = 2**64 - 1
 # What each op makes, and what its references must be.
 RESULT = {
     "encode_text": "text features",
+    "zero_text": "text features",
     "encode_image": "latent",
     "noise": "noise",
     "denoise": "latent",
@@ -25,8 +27,10 @@ RESULT = {
     "write_video": "video",
 }
 _OPERANDS = {
+    "zero_text": {"text": "text features"},
     "denoise": {
         "noise": "noise",
+        "latent": "latent",
         "positive": "text features",
         "negative": "text features",
         "first_frame": "latent",
@@ -65,6 +69,10 @@ def check_plan(manifest: Manifest) -> None:
         _check_inputs(manifest, op, where)
         if op["op"] == "noise":
             _check_noise(op["shape"], op["seed"], where)
+        elif op["op"] == "denoise":
+            _check_denoise(op, where)
+        elif op["op"] == "decode" and "tiles" in op:
+            _check_tiles(op["tiles"], where)
         made[op["id"]] = RESULT[op["op"]]
     videos = sum(kind == "video" for kind in made.values())
     # Without a plan a bundle only carries networks, to be tested and measured.
@@ -116,7 +124,7 @@ def _check_component(manifest: Manifest, op: Op, where: str) -> None:
 
 def _check_operands(op: Op, made: dict[str, str], where: str) -> None:
     for field, kind in _OPERANDS.get(op["op"], {}).items():
-        reference: Any = op[field]  # type: ignore[literal-required]
+        reference: Any = op.get(field)
         if reference is None:
             continue
         found = made.get(reference["op"])
@@ -166,6 +174,31 @@ def _check_noise(shape: list[int], seed: Any, where: str) -> None:
         )
     if isinstance(seed, str):
         _check_seed(seed, where)
+
+
+def _check_denoise(op: Denoise, where: str) -> None:
+    latent = op.get("latent")
+    if latent is None and op["noise"] is None:
+        raise ManifestError(f"{where} has neither noise nor a latent to begin with; give it one of them.")
+    if latent is not None and op["first_frame"] is not None:
+        raise ManifestError(
+            f"{where} has a latent and a first frame; the frame is in the latent, so set keep_first_frame."
+        )
+    if latent is None and op.get("keep_first_frame", False):
+        raise ManifestError(f"{where} keeps the first frame of a latent that it does not have; give it one.")
+    schedule = op["schedule"]
+    if schedule["name"] == "manual":
+        sigmas = schedule["sigmas"]
+        if any(after >= before for before, after in pairwise(sigmas)):
+            raise ManifestError(f"{where} has sigmas that do not fall from step to step; correct them.")
+    if "end" in schedule and schedule["end"] <= schedule.get("start", 0):
+        raise ManifestError(f"{where} ends its schedule where it starts; give it at least one step.")
+
+
+def _check_tiles(tiles: Tiles, where: str) -> None:
+    for size, overlap in zip(tiles["size"], tiles["overlap"], strict=True):
+        if overlap >= size:
+            raise ManifestError(f"{where} has tiles that overlap by their whole size; overlap them less.")
 
 
 def _check_seed(seed: str, where: str) -> None:

@@ -35,8 +35,8 @@ Velocities = Callable[[np.ndarray, np.ndarray, Sequence[TextFeatures]], list[np.
 class Conditions:
     """What a denoise op is given besides noise and schedule.
 
-    `first_frame` is a latent `[B, C, 1, H, W]`. `latent` `[B, C, F, H, W]` is what is denoised, from the middle
-    of a schedule; with `keep_first_frame` its own frame 0 is the one that is held.
+    `first_frame` is a latent `[B, C, 1, H, W]`. `latent` `[B, C, F, H, W]` is what is denoised, from
+    the middle of a schedule; with `keep_first_frame` its own frame 0 is the one that is held.
     """
 
     positive: TextFeatures

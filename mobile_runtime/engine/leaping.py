@@ -44,24 +44,26 @@ def sample_with_leap(
     """
     total = len(sigmas) - 1
     controller = LeapController(config, total)
-    evaluated: tuple[np.ndarray, np.float32] | None = None
+    # The model's own prediction: what a sampler reports may have gone through its arithmetic (uni_pc).
+    evaluated: tuple[np.ndarray, np.float32, np.ndarray] | None = None
     before: np.ndarray | None = None
     leapt: int | None = None
 
     def watched(x: np.ndarray, sigma: np.float32) -> np.ndarray:
         nonlocal evaluated
-        evaluated = (x, sigma)
-        return model(x, sigma)
+        denoised = model(x, sigma)
+        evaluated = (x, sigma, denoised)
+        return denoised
 
-    def on_step(step: int, denoised: np.ndarray) -> None:
+    def on_step(step: int, shown: np.ndarray) -> None:
         nonlocal before, leapt
         assert evaluated is not None
-        at, sigma = evaluated
+        at, sigma, denoised = evaluated
         drift = (at - denoised) / sigma
         similarity = None if before is None else cosine_similarity(drift, before)
         before = drift
         if not controller.observe(step, similarity):
-            callback(step, denoised)
+            callback(step, shown)
             return
         leapt = step
         callback(total - 1, denoised)

@@ -22,14 +22,17 @@ from .leap import LeapConfig
 from .memory import peak_rss_bytes
 from .preview import preview
 from .progress import Progress, Watch
-from .schedules import calculate_sigmas
+from .scheduling import plan_sigmas
 from .streaming import Component, SessionOptions, WeightReport
 from .text import PromptTokenizer
+from .tiling import Tiling, decode_tiled
 from .video import to_frames, write_mp4
+from .webp import write_webp
 
 log = logging.getLogger(__name__)
 
 VIDEO_NAME = "video.mp4"
+WEBP_NAME = "video.webp"
 
 
 @dataclass
@@ -102,7 +105,7 @@ def run_bundle(
     batch_guidance: bool = False,
     memory_budget: int | None = None,
 ) -> RunResult:
-    """Run a verified bundle and write `video.mp4` below `output_dir`.
+    """Run a verified bundle and write `video.mp4` (or the plan's `video.webp`) below `output_dir`.
 
     Args:
         values: inputs by name; what is left out takes the bundle's default.
@@ -179,6 +182,12 @@ def _encode_text(state: _State, op: Any) -> TextFeatures:
     return TextFeatures(result["context"], mask.astype(np.float32))
 
 
+def _zero_text(state: _State, op: Any) -> TextFeatures:
+    text: TextFeatures = state.value(op["text"])
+    mask = text.mask if op["keep_mask"] else np.zeros_like(text.mask)
+    return TextFeatures(np.zeros_like(text.context), mask)
+
+
 def _encode_image(state: _State, op: Any) -> np.ndarray:
     state.watch.report(op["id"], op["op"], 0, 1)
     photo = state.value(op["image"])
@@ -200,23 +209,21 @@ def _noise(state: _State, op: Any) -> np.ndarray:
 
 def _denoise(state: _State, op: Any) -> np.ndarray:
     component = state.component(op["component"])
-    noise: np.ndarray = state.value(op["noise"])
+    noise: np.ndarray | None = state.value(op["noise"])
+    given: np.ndarray | None = state.value(op.get("latent"))
+    shape = next(array.shape for array in (noise, given) if array is not None)
     schedule = op["schedule"]
-    steps = state.value(schedule["steps"])
-    sigmas = calculate_sigmas(
-        schedule["name"], steps, schedule["shift"], schedule["multiplier"], schedule["denoise"]
-    )
+    sigmas = plan_sigmas(schedule, state.value(schedule.get("steps")))
     first_frame = state.value(op["first_frame"])
-    if first_frame is not None and first_frame.shape != (*noise.shape[:2], 1, *noise.shape[3:]):
-        raise EngineError(
-            f"The first frame's latent has the shape {first_frame.shape} and the video's {noise.shape};"
-            " export the bundle again."
-        )
+    _check_shape("The first frame's latent", first_frame, (*shape[:2], 1, *shape[3:]))
+    _check_shape("The latent that is denoised", given, shape)
     conditions = Conditions(
         positive=state.value(op["positive"]),
         negative=state.value(op["negative"]),
         scale=float(state.value(op["guidance"])),
         first_frame=first_frame,
+        latent=given,
+        keep_first_frame=op.get("keep_first_frame", False),
         multiplier=schedule["multiplier"],
         batched=state.batch_guidance,
     )
@@ -243,7 +250,7 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
         state.watch.report(op["id"], op["op"], step + 1, total, preview(component.spec, denoised))
 
     state.watch.report(op["id"], op["op"], 0, total)
-    model = FlowModel(velocities, conditions, noise.shape)
+    model = FlowModel(velocities, conditions, shape)
     leap = LeapConfig(**op["leap"]) if "leap" in op else None
     latent, step = sample(model, noise, sigmas, op["sampler"], after_step, leap)
     state.evaluations += model.evaluations
@@ -252,10 +259,32 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
     return latent
 
 
+def _check_shape(what: str, array: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    if array is not None and array.shape != shape:
+        raise EngineError(
+            f"{what} has the shape {array.shape} and the video asks for {shape}; export the bundle again."
+        )
+
+
 def _decode(state: _State, op: Any) -> np.ndarray:
     state.watch.report(op["id"], op["op"], 0, 1)
-    result = state.component(op["component"]).run({"latent": state.value(op["latent"])}, state.watch.check)
-    frames = to_frames(result["frames"])
+    component = state.component(op["component"])
+
+    def decode(latent: np.ndarray) -> np.ndarray:
+        return component.run({"latent": latent}, state.watch.check)["frames"]
+
+    latent: np.ndarray = state.value(op["latent"])
+    if "tiles" in op:
+        tiling = Tiling(**{field: tuple(sizes) for field, sizes in op["tiles"].items()})
+
+        def after_tile(done: int, total: int) -> None:
+            if done < total:
+                state.watch.report(op["id"], op["op"], done, total)
+
+        video = decode_tiled(latent, decode, tiling, after_tile)
+    else:
+        video = decode(latent)
+    frames = to_frames(video)
     state.watch.report(op["id"], op["op"], 1, 1)
     return frames
 
@@ -268,12 +297,16 @@ def _write_video(state: _State, op: Any) -> Path:
         "created_by": state.bundle.manifest["created_by"],
         "values": inputs.describe(state.bundle, state.values),
     }
-    path = state.output_dir / VIDEO_NAME
+    comment = json.dumps(settings, ensure_ascii=False)
 
     def after_frame(done: int) -> None:
         state.watch.report(op["id"], op["op"], done, len(frames))
 
-    write_mp4(path, frames, op["fps"], json.dumps(settings, ensure_ascii=False), after_frame)
+    path = state.output_dir / (WEBP_NAME if "webp" in op else VIDEO_NAME)
+    if "webp" in op:
+        write_webp(path, frames, op["fps"], comment, after_frame, **op["webp"])
+    else:
+        write_mp4(path, frames, op["fps"], comment, after_frame)
     state.frames, state.video_path = frames, path
     return path
 
@@ -282,6 +315,7 @@ _OPS: Mapping[str, Any] = cast(
     Mapping[str, Any],
     {
         "encode_text": _encode_text,
+        "zero_text": _zero_text,
         "encode_image": _encode_image,
         "noise": _noise,
         "denoise": _denoise,

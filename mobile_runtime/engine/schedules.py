@@ -1,8 +1,9 @@
-"""Sigma schedules as ComfyUI's `calculate_sigmas` gives them for `ModelSamplingDiscreteFlow`, in numpy.
+"""Sigma schedules as ComfyUI's `calculate_sigmas` gives them for its two flows, in numpy.
 
 A rectified flow mixes x_t = (1 - sigma) x0 + sigma noise; sigma falls from 1 to 0. Arithmetic is in float32
 where ComfyUI's is, because `simple` and its kin read entries of a float32 table. One function per schedule,
-all with the signature (table, steps) -> sigmas `[n + 1]`, usually n = steps.
+all with the signature (table, steps) -> sigmas `[n + 1]`, usually n = steps. How the schedule of a plan is
+put together from these stands in `scheduling.py`.
 """
 
 from __future__ import annotations
@@ -16,25 +17,34 @@ import numpy as np
 from . import beta
 from .errors import EngineError
 
-TABLE_SIZE = 1000
+# Entries of the table that ComfyUI makes for ModelSamplingDiscreteFlow and ModelSamplingFlux.
+TABLE_SIZE = {"flow": 1000, "flux": 10_000}
 MAX_TOTAL_STEPS = 100_000
 
 
 @dataclass(frozen=True)
 class SigmaTable:
-    """ComfyUI's ModelSamplingDiscreteFlow: rising `sigmas` `[1000]` float32, and how timesteps map."""
+    """ComfyUI's model_sampling of a flow: rising `sigmas` `[n]` float32, and how timesteps map.
+
+    `curve` says how `shift` bends time t: "flow" is ModelSamplingDiscreteFlow, shift t / (1 + (shift - 1) t);
+    "flux" is ModelSamplingFlux, e^shift / (e^shift + 1/t - 1), which knows no multiplier.
+    """
 
     shift: float
     multiplier: float
     sigmas: np.ndarray
+    curve: str = "flow"
 
     @classmethod
-    def make(cls, shift: float, multiplier: float = 1.0) -> SigmaTable:
-        """The table of `set_parameters(shift=shift, multiplier=multiplier)`."""
-        steps = (
-            np.arange(1, TABLE_SIZE + 1, dtype=np.float32) / np.float32(TABLE_SIZE) * np.float32(multiplier)
-        )
-        return cls(shift, multiplier, _shifted(steps / np.float32(multiplier), shift))
+    def make(cls, shift: float, multiplier: float = 1.0, curve: str = "flow") -> SigmaTable:
+        """The table of `set_parameters(shift=shift, multiplier=multiplier)`. EngineError: unknown curve."""
+        if curve not in TABLE_SIZE:
+            raise EngineError(f"The curve {curve!r} of a schedule is not known; export the bundle again.")
+        size = TABLE_SIZE[curve]
+        scale = 1.0 if curve == "flux" else multiplier
+        steps = np.arange(1, size + 1, dtype=np.float32) / np.float32(size) * np.float32(scale)
+        bare = cls(shift, scale, steps, curve)
+        return cls(shift, scale, bare.sigma(steps), curve)
 
     def timestep(self, sigma: np.ndarray) -> np.ndarray:
         """What the network is told for a sigma: sigma x multiplier."""
@@ -42,11 +52,19 @@ class SigmaTable:
 
     def sigma(self, timestep: np.ndarray) -> np.ndarray:
         """The sigma at a timestep, shifted."""
+        if self.curve == "flux":
+            return _exponentially_shifted(timestep, self.shift)
         return _shifted(timestep / np.float32(self.multiplier), self.shift)
 
 
 def calculate_sigmas(
-    name: str, steps: int, shift: float, multiplier: float = 1.0, denoise: float = 1.0
+    name: str,
+    steps: int,
+    shift: float,
+    multiplier: float = 1.0,
+    denoise: float = 1.0,
+    curve: str = "flow",
+    drop_penultimate: bool = False,
 ) -> np.ndarray:
     """The sigmas of a schedule, float32, falling to 0; for denoise < 1 the last steps + 1 of a longer one.
 
@@ -56,6 +74,9 @@ def calculate_sigmas(
         shift: of the flow's timestep, 1 for none.
         multiplier: of the timestep that the network is told.
         denoise: 0 to 1; at 0 the result is empty, as in ComfyUI.
+        curve: "flow" or "flux", how the model bends time.
+        drop_penultimate: one step more is planned and the last sigma before 0 left out, as ComfyUI's KSampler
+            does for samplers that fare badly at small sigmas (dpm_2, uni_pc).
 
     Raises EngineError for an unknown name or steps that the schedule cannot take.
     """
@@ -64,20 +85,21 @@ def calculate_sigmas(
         raise EngineError(f"The schedule {name!r} is not known; use one of {', '.join(SCHEDULES)}.")
     if steps < 1:
         raise EngineError(f"A schedule of {steps} steps is not possible; use at least 1.")
-    table = SigmaTable.make(shift, multiplier)
-    if denoise > 0.9999:
-        return schedule(table, steps)
     if denoise <= 0.0:
         return np.empty(0, np.float32)
-    total = int(steps / denoise)
+    table = SigmaTable.make(shift, multiplier, curve)
+    total = steps if denoise > 0.9999 else int(steps / denoise)
     if total > MAX_TOTAL_STEPS:
         raise EngineError(f"denoise {denoise} needs a schedule of {total} steps; use a larger one.")
-    return schedule(table, total)[-(steps + 1) :]
+    sigmas = schedule(table, total + drop_penultimate)
+    if drop_penultimate:
+        sigmas = np.concatenate([sigmas[:-2], sigmas[-1:]])
+    return sigmas if denoise > 0.9999 else sigmas[-(steps + 1) :]
 
 
 def simple(table: SigmaTable, steps: int) -> np.ndarray:
     """Evenly spaced entries of the table, from its end."""
-    stride = TABLE_SIZE / steps
+    stride = len(table.sigmas) / steps
     return _with_zero([table.sigmas[-(1 + int(step * stride))] for step in range(steps)])
 
 
@@ -87,7 +109,7 @@ def ddim_uniform(table: SigmaTable, steps: int) -> np.ndarray:
     if math.isclose(float(table.sigmas[1]), 0, abs_tol=0.00001):
         steps += 1
         sigmas = []
-    stride = max(TABLE_SIZE // steps, 1)
+    stride = max(len(table.sigmas) // steps, 1)
     sigmas += list(table.sigmas[1::stride])
     return np.array(sigmas[::-1], np.float32)
 
@@ -109,7 +131,7 @@ def sgm_uniform(table: SigmaTable, steps: int) -> np.ndarray:
 def beta_schedule(table: SigmaTable, steps: int, alpha: float = 0.6, b: float = 0.6) -> np.ndarray:
     """Timesteps at quantiles of a beta distribution (arXiv:2407.12173); repeated timesteps are dropped."""
     quantiles = beta.quantile(1 - np.linspace(0, 1, steps, endpoint=False), alpha, b)
-    timesteps = np.rint(quantiles * (TABLE_SIZE - 1)).astype(int)
+    timesteps = np.rint(quantiles * (len(table.sigmas) - 1)).astype(int)
     kept = [step for step, before in zip(timesteps, [-1, *timesteps[:-1]], strict=True) if step != before]
     return _with_zero(table.sigmas[kept])
 
@@ -152,6 +174,25 @@ def exponential(table: SigmaTable, steps: int) -> np.ndarray:
     )
 
 
+def ltxv(
+    steps: int, tokens: int, max_shift: float, base_shift: float, stretch: bool, terminal: float
+) -> np.ndarray:
+    """LTXVScheduler: the shift grows with the number of latent cells, and sigmas may be stretched.
+
+    `tokens` are the cells F x H x W of the latent; the shift is `base_shift` at 1024 of them and `max_shift`
+    at 4096. With `stretch` the last sigma before 0 is `terminal`. Raises EngineError for one stretched step.
+    """
+    if stretch and steps < 2:
+        raise EngineError("LTXVScheduler needs at least 2 steps to stretch; use more or switch stretch off.")
+    slope = (max_shift - base_shift) / (4096 - 1024)
+    shift = tokens * slope + base_shift - slope * 1024
+    sigmas = _exponentially_shifted(_linspace(1.0, 0.0, steps + 1)[:-1], shift)
+    if stretch:
+        gone = 1 - sigmas
+        sigmas = 1 - gone / (gone[-1] / np.float32(1.0 - terminal))
+    return _with_zero(sigmas)
+
+
 SCHEDULES: dict[str, Callable[[SigmaTable, int], np.ndarray]] = {
     "simple": simple,
     "sgm_uniform": sgm_uniform,
@@ -170,6 +211,12 @@ def _shifted(t: np.ndarray, shift: float) -> np.ndarray:
     if shift == 1.0:
         return t
     return np.float32(shift) * t / (np.float32(1) + np.float32(shift - 1) * t)
+
+
+def _exponentially_shifted(t: np.ndarray, shift: float) -> np.ndarray:
+    """ComfyUI's `flux_time_shift` in float32; torch divides a number by a tensor by way of its reciprocal."""
+    grown = np.float32(math.exp(shift))
+    return grown * (1 / (grown + (1 / t - 1)))
 
 
 def _linspace(start: float | np.ndarray, end: float | np.ndarray, steps: int) -> np.ndarray:

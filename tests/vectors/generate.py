@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,20 +72,35 @@ def sampling_model(shift: float, multiplier: float) -> Any:
     return flow
 
 
+class Patcher:
+    """All that KSampler asks of a MODEL for its sigmas."""
+
+    load_device = "cpu"
+
+    def __init__(self, flow: Any) -> None:
+        self.flow = flow
+
+    def get_model_object(self, name: str) -> Any:
+        return {"model_sampling": self.flow}[name]
+
+
 def schedules() -> dict[str, Any]:
+    from comfy.model_sampling import ModelSamplingFlux
     from comfy.samplers import KSampler
 
-    class Patcher:
-        """All that KSampler asks of a MODEL for its sigmas."""
-
-        def __init__(self, flow: Any) -> None:
-            self.flow = flow
-
-        def get_model_object(self, name: str) -> Any:
-            return {"model_sampling": self.flow}[name]
-
     cases = []
-    for shift, multiplier in ((1.0, 1.0), (3.0, 1.0), (8.0, 1000.0), (0.5, 1.0)):
+    for curve, shift, multiplier, solver in (
+        ("flow", 1.0, 1.0, "euler"),
+        ("flow", 3.0, 1.0, "euler"),
+        ("flow", 8.0, 1000.0, "euler"),
+        ("flow", 0.5, 1.0, "euler"),
+        ("flow", 3.0, 1.0, "uni_pc"),
+        ("flux", 2.37, 1.0, "euler"),
+    ):
+        model = sampling_model(shift, multiplier)
+        if curve == "flux":
+            model = ModelSamplingFlux()
+            model.set_parameters(shift=shift)
         for name in SCHEDULES:
             for steps, denoise in (
                 (1, 1.0),
@@ -98,11 +112,9 @@ def schedules() -> dict[str, Any]:
                 (7, 0.33),
                 (5, 0.0),
             ):
-                if name == "kl_optimal" and steps == 1:
+                if name == "kl_optimal" and steps == 1 and solver == "euler":
                     continue  # ComfyUI divides by zero
-                sampler = KSampler(
-                    Patcher(sampling_model(shift, multiplier)), steps, "cpu", "euler", name, denoise
-                )
+                sampler = KSampler(Patcher(model), steps, "cpu", solver, name, denoise)
                 cases.append(
                     {
                         "schedule": name,
@@ -110,11 +122,16 @@ def schedules() -> dict[str, Any]:
                         "shift": shift,
                         "multiplier": multiplier,
                         "denoise": denoise,
+                        "curve": curve,
+                        "drop_penultimate": solver in KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS,
                         "sigmas": numbers(sampler.sigmas),
                     }
                 )
     return {
-        "about": "Sigmas of ComfyUI's KSampler for ModelSamplingDiscreteFlow(shift, multiplier).",
+        "about": (
+            "Sigmas of ComfyUI's KSampler for ModelSamplingDiscreteFlow(shift, multiplier), or, where curve"
+            " is flux, ModelSamplingFlux(shift); drop_penultimate is what it does for uni_pc."
+        ),
         "tolerance": 1e-6,
         "cases": cases,
     }
@@ -139,93 +156,6 @@ def guidance() -> dict[str, Any]:
     return {
         "about": "ComfyUI's cfg_function on denoised latents, without hooks.",
         "tolerance": 1e-6,
-        "cases": cases,
-    }
-
-
-def field(x: Any, time: Any, context: float) -> Any:
-    """The analytic velocity of the sampling vectors; `time` is `[1, 1, F, 1, 1]`."""
-    return 0.5 * x + context * (3.0 * time).cos() - 0.25 * time
-
-
-def sampling() -> dict[str, Any]:
-    import torch
-    from comfy.samplers import KSampler, calculate_sigmas, cfg_function, sampler_object
-
-    class Network:
-        """What KSAMPLER sees of a model: CFGGuider over a rectified flow with an analytic velocity."""
-
-        def __init__(self, flow: Any, case: dict[str, Any], mask: Any, clean: Any) -> None:
-            self.inner_model = self
-            self.model_patcher = self.model = self
-            self.model_sampling = flow
-            self.cfg = case["scale"]
-            self.case, self.mask, self.clean = case, mask, clean
-
-        def scale_latent_inpaint(self, **_: Any) -> Any:
-            return self.clean
-
-        def denoise(self, x: Any, sigma: Any, context: float) -> Any:
-            time = self.model_sampling.timestep(sigma).view(-1, 1, 1, 1, 1) * self.mask
-            return self.model_sampling.calculate_denoised(sigma, field(x, time, context), x)
-
-        def __call__(self, x: Any, sigma: Any, model_options: Any = None, seed: Any = None) -> Any:
-            positive = self.denoise(x, sigma, self.case["positive"])
-            if self.case["negative"] is None or math.isclose(self.case["scale"], 1.0):
-                return positive
-            negative = self.denoise(x, sigma, self.case["negative"])
-            return cfg_function(None, positive, negative, self.case["scale"], x, sigma)
-
-    assert "euler" in KSampler.SAMPLERS
-    cases = []
-    for schedule, steps, shift, scale, negative, given in (
-        ("simple", 1, 3.0, 1.0, None, False),
-        ("simple", 25, 3.0, 1.0, None, False),
-        ("simple", 8, 3.0, 4.0, -0.3, False),
-        ("beta", 8, 1.0, 2.0, 0.1, True),
-        ("normal", 12, 8.0, 1.0, 0.1, True),
-        ("sgm_uniform", 4, 3.0, 5.0, -0.3, True),
-    ):
-        generator = torch.Generator().manual_seed(11)
-        noise = torch.randn(SHAPE, generator=generator)
-        first = torch.randn((*SHAPE[:2], 1, *SHAPE[3:]), generator=generator)
-        mask, clean = torch.ones(1, 1, SHAPE[2], 1, 1), torch.zeros(SHAPE)
-        if given:
-            mask[:, :, 0] = 0
-            clean[:, :, :1] = first
-        case = {"positive": 0.4, "negative": negative, "scale": scale}
-        network = Network(sampling_model(shift, 1.0), case, mask, clean)
-        sigmas = calculate_sigmas(network.model_sampling, schedule, steps)
-        result = sampler_object("euler").sample(
-            network,
-            sigmas,
-            {"model_options": {}, "seed": 0},
-            None,
-            noise,
-            clean,
-            mask.expand(SHAPE) if given else None,
-            disable_pbar=True,
-        )
-        cases.append(
-            {
-                "sampler": "euler",
-                "schedule": schedule,
-                "steps": steps,
-                "shift": shift,
-                **case,
-                "shape": list(SHAPE),
-                "noise": numbers(noise),
-                "first_frame": numbers(first) if given else None,
-                "result": numbers(result),
-            }
-        )
-    return {
-        "about": (
-            "ComfyUI's KSAMPLER (noise scaling, inpainting mask, guidance, inverse scaling) over the velocity"
-            " 0.5 x + c cos(3 t) - 0.25 t, where c is positive or negative and t the frame's own time (0 for"
-            " a given first frame, else sigma)."
-        ),
-        "tolerance": 2e-5,
         "cases": cases,
     }
 
@@ -261,20 +191,43 @@ def resize() -> dict[str, Any]:
     }
 
 
+def parts() -> dict[str, Any]:
+    import parts_reference
+
+    return parts_reference.vectors(lambda: Patcher(sampling_model(3.0, 1.0)))
+
+
+def sampling() -> dict[str, Any]:
+    import sampling_reference
+
+    return sampling_reference.vectors(sampling_model)
+
+
+def tiling() -> dict[str, Any]:
+    import parts_reference
+
+    return parts_reference.tiling()
+
+
 def leap() -> dict[str, Any]:
     import leap_reference
+    import sampling_reference
     from comfy.samplers import calculate_sigmas
 
     flow = sampling_model(3.0, 1.0)
-    return leap_reference.vectors(lambda steps: calculate_sigmas(flow, "simple", steps), field)
+    return leap_reference.vectors(
+        lambda steps: calculate_sigmas(flow, "simple", steps), sampling_reference.field
+    )
 
 
 VECTORS = {
     "noise": noise,
     "schedules": schedules,
+    "parts": parts,
     "guidance": guidance,
     "sampling": sampling,
     "resize": resize,
+    "tiling": tiling,
     "leap": leap,
 }
 

@@ -83,6 +83,14 @@ def op(manifest: dict[str, Any], identity: str) -> dict[str, Any]:
     return next(op for op in manifest["plan"] if op["id"] == identity)
 
 
+def manual(sigmas: list[float]) -> dict[str, Any]:
+    return {"name": "manual", "sigmas": sigmas, "multiplier": 1.0}
+
+
+def tiles(overlap: list[int]) -> dict[str, Any]:
+    return {"size": [2, 4, 4], "overlap": overlap, "scale": [1, 1, 1]}
+
+
 def huge(*paths: str) -> list[dict[str, Any]]:
     """Files that are each allowed and together too large."""
     return [{"path": path, "sha256": f"{n:064x}", "bytes": 2**36} for n, path in enumerate(paths)]
@@ -97,7 +105,23 @@ WRONG: list[tuple[str, Change]] = [
     ("plan", lambda m: m.update(plan=m["plan"] * 100)),
     ("op must be one of", lambda m: m["plan"][0].update(op="run_python")),
     ("must not contain", lambda m: m["plan"][0].update(code="import os")),
-    ("sampler must be one of", lambda m: op(m, "sample").update(sampler="dpmpp_2m")),
+    ("sampler must be one of", lambda m: op(m, "sample").update(sampler="dpmpp_3m_sde")),
+    ("neither noise nor a latent", lambda m: op(m, "sample").update(noise=None)),
+    ("keep_first_frame", lambda m: op(m, "sample").update(latent={"op": "first"})),
+    ("which no earlier op makes", lambda m: op(m, "sample").update(latent={"op": "frames"})),
+    (
+        "first frame of a latent that it does not have",
+        lambda m: op(m, "sample").update(first_frame=None, keep_first_frame=True),
+    ),
+    ("do not fall", lambda m: op(m, "sample").update(schedule=manual([1.0, 0.5, 0.5]))),
+    ("sigmas", lambda m: op(m, "sample").update(schedule=manual([1.0]))),
+    ("sigmas", lambda m: op(m, "sample").update(schedule=manual([1.5, 0.5]))),
+    ("name must be one of", lambda m: op(m, "sample").update(schedule={**manual([1.0, 0.0]), "name": "x"})),
+    ("steps", lambda m: op(m, "sample").update(schedule={**manual([1.0, 0.0]), "steps": 3})),
+    ("ends its schedule where it starts", lambda m: op(m, "sample")["schedule"].update(start=3, end=3)),
+    ("overlap", lambda m: op(m, "frames").update(tiles=tiles([2, 4, 4]))),
+    ("scale", lambda m: op(m, "frames").update(tiles={**tiles([1, 1, 1]), "scale": [1, 2]})),
+    ("effort", lambda m: op(m, "video").update(webp={"lossless": True, "quality": 80, "effort": 7})),
     ("shape", lambda m: op(m, "noise").update(shape=[1, 3, 4, 4])),
     ("shape", lambda m: op(m, "noise").update(shape=[1, 3, 4, 4, 0])),
     ("shape", lambda m: op(m, "noise").update(shape=[1, 3, 4, 4, 10**9])),

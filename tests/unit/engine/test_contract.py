@@ -14,7 +14,7 @@ from comfyui_pocketvideo.mobile_runtime.engine.flow import Conditions, FlowModel
 from comfyui_pocketvideo.mobile_runtime.engine.preview import MAX_SIDE, preview
 from comfyui_pocketvideo.mobile_runtime.engine.run import _OPS
 from comfyui_pocketvideo.mobile_runtime.engine.samplers import SAMPLERS
-from comfyui_pocketvideo.mobile_runtime.engine.schedules import SCHEDULES, calculate_sigmas
+from comfyui_pocketvideo.mobile_runtime.engine.schedules import SCHEDULES, TABLE_SIZE, calculate_sigmas, ltxv
 from comfyui_pocketvideo.mobile_runtime.engine.video import to_frames
 
 DEFINITIONS = json.loads(generate.SCHEMA.read_text("utf-8"))["$defs"]
@@ -24,7 +24,9 @@ TEXT = TextFeatures(np.zeros((1, 1, 1), np.float32), np.ones((1, 1), np.float32)
 def test_every_name_of_the_schema_is_implemented() -> None:
     assert set(DEFINITIONS["Op"]["properties"]["op"]["enum"]) == _OPS.keys()
     assert set(DEFINITIONS["Denoise"]["properties"]["sampler"]["enum"]) == SAMPLERS.keys()
-    assert set(DEFINITIONS["Schedule"]["properties"]["name"]["enum"]) == SCHEDULES.keys()
+    assert set(DEFINITIONS["NamedSchedule"]["properties"]["name"]["enum"]) == SCHEDULES.keys()
+    assert set(DEFINITIONS["Schedule"]["properties"]["name"]["enum"]) == {*SCHEDULES, "ltxv", "manual"}
+    assert set(DEFINITIONS["NamedSchedule"]["properties"]["curve"]["enum"]) == TABLE_SIZE.keys()
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,11 @@ def test_every_name_of_the_schema_is_implemented() -> None:
 def test_impossible_schedules_are_refused(name: str, steps: int, denoise: float, sentence: str) -> None:
     with pytest.raises(EngineError, match=sentence):
         calculate_sigmas(name, steps, 3.0, denoise=denoise)
+
+
+def test_ltxv_cannot_stretch_one_step() -> None:
+    with pytest.raises(EngineError, match="at least 2 steps"):
+        ltxv(1, 4096, 2.05, 0.95, True, 0.1)
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))

@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from comfyui_pocketvideo.mobile_runtime.engine import guidance, rng
+from comfyui_pocketvideo.mobile_runtime.engine.errors import EngineError
 from comfyui_pocketvideo.mobile_runtime.engine.flow import Conditions, FlowModel, TextFeatures, sample
 from comfyui_pocketvideo.mobile_runtime.engine.image import crop_and_resize
+from comfyui_pocketvideo.mobile_runtime.engine.leap import LeapConfig
+from comfyui_pocketvideo.mobile_runtime.engine.samplers import SAMPLERS
 from comfyui_pocketvideo.mobile_runtime.engine.schedules import SCHEDULES, calculate_sigmas
+from comfyui_pocketvideo.mobile_runtime.engine.scheduling import part, plan_sigmas
+from comfyui_pocketvideo.mobile_runtime.engine.tiling import Tiling, decode_tiled
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 
@@ -41,7 +46,13 @@ def test_schedules() -> None:
     assert {case["schedule"] for case in cases} == SCHEDULES.keys()
     for case in cases:
         found = calculate_sigmas(
-            case["schedule"], case["steps"], case["shift"], case["multiplier"], case["denoise"]
+            case["schedule"],
+            case["steps"],
+            case["shift"],
+            case["multiplier"],
+            case["denoise"],
+            case["curve"],
+            case["drop_penultimate"],
         )
         assert found.dtype == np.float32
         assert found.shape == (len(case["sigmas"]),), case
@@ -55,31 +66,106 @@ def test_guidance() -> None:
         np.testing.assert_allclose(found, array(case, "result"), rtol=tolerance, atol=tolerance)
 
 
+def test_what_a_plan_says_of_sigmas() -> None:
+    cases, tolerance = load("parts")
+    for case in cases:
+        found = plan_sigmas(case["schedule"], case["steps"])
+        # One sigma is no step: ComfyUI then gives the latent back as it is.
+        expected = case["sigmas"] if len(case["sigmas"]) > 1 else []
+        assert found.dtype == np.float32
+        assert found.shape == (len(expected),), case
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance, err_msg=str(case))
+
+
+def sampled(case: dict[str, Any], batched: bool) -> tuple[np.ndarray, FlowModel, list[int], int | None]:
+    """A case of sampling.json by the engine: latent, model, the steps that were told of, the leap's step."""
+    shape, first = case["shape"], case["first_frame"]
+    conditions = Conditions(
+        positive=features(case["positive"]),
+        negative=None if case["negative"] is None else features(case["negative"]),
+        scale=case["scale"],
+        first_frame=None
+        if first is None
+        else np.array(first, np.float32).reshape(1, shape[1], 1, *shape[3:]),
+        latent=None if case["latent"] is None else array(case, "latent"),
+        keep_first_frame=case["keep_first_frame"],
+        batched=batched,
+    )
+    model = FlowModel(analytic_velocity, conditions, tuple(shape))
+    whole = calculate_sigmas(case["schedule"], case["steps"], case["shift"])
+    told: list[int] = []
+    found, leapt = sample(
+        model,
+        None if case["noise"] is None else array(case, "noise"),
+        part(whole, case.get("start", 0), case.get("end")),
+        case["sampler"],
+        lambda step, _: told.append(step),
+        LeapConfig(**case["leap"]) if "leap" in case else None,
+    )
+    return found, model, told, leapt
+
+
 @pytest.mark.parametrize("batched", [False, True])
 def test_sampling(batched: bool) -> None:
     cases, tolerance = load("sampling")
+    assert {case["sampler"] for case in cases} == SAMPLERS.keys()
     for case in cases:
-        first = case["first_frame"]
-        shape = case["shape"]
-        conditions = Conditions(
-            positive=features(case["positive"]),
-            negative=None if case["negative"] is None else features(case["negative"]),
-            scale=case["scale"],
-            first_frame=None
-            if first is None
-            else np.array(first, np.float32).reshape(1, shape[1], 1, *shape[3:]),
-            batched=batched,
+        found, model, told, leapt = sampled(case, batched)
+        where = str({key: case[key] for key in ("sampler", "steps", "scale")})
+        np.testing.assert_allclose(
+            found, array(case, "result"), rtol=tolerance, atol=tolerance, err_msg=where
         )
-        model = FlowModel(analytic_velocity, conditions, tuple(shape))
-        sigmas = calculate_sigmas(case["schedule"], case["steps"], case["shift"])
-        seen: list[int] = []
-        found, _ = sample(
-            model, array(case, "noise"), sigmas, case["sampler"], lambda step, _, seen=seen: seen.append(step)
-        )
-        np.testing.assert_allclose(found, array(case, "result"), rtol=tolerance, atol=tolerance)
-        assert seen == list(range(len(sigmas) - 1))
+        steps = min(case["steps"], case.get("end", case["steps"])) - case.get("start", 0)
+        if "leap" in case:
+            assert leapt == case["leap"]["step"]
+            assert told == [*range(leapt), steps - 1], where
+            continue
+        assert told == list(range(steps)), where
+        # Samplers of second order look ahead once in every step that does not end at 0.
+        ahead = steps - ("end" not in case) if case["sampler"] in ("heun", "dpm_2") else 0
         guided = case["negative"] is not None and case["scale"] != 1.0
-        assert model.evaluations == (len(sigmas) - 1) * (2 if guided else 1)
+        assert model.evaluations == (steps + ahead) * (2 if guided else 1), where
+
+
+def test_the_given_arrays_stay_as_they_were() -> None:
+    """A later op of the plan may use the same latent again."""
+    cases, _ = load("sampling")
+    for case in (case for case in cases if case["latent"] is not None):
+        latent = array(case, "latent")
+        model = FlowModel(
+            analytic_velocity,
+            Conditions(features(0.4), None, 1.0, latent=latent, keep_first_frame=case["keep_first_frame"]),
+            latent.shape,
+        )
+        sample(model, None, np.array([0.7, 0.3, 0], np.float32), case["sampler"], lambda *_: None)
+        np.testing.assert_array_equal(latent, array(case, "latent"))
+
+
+def test_uni_pc_says_that_one_step_is_too_few() -> None:
+    with pytest.raises(EngineError, match="at least 2 steps"):
+        SAMPLERS["uni_pc"](lambda x, _: x, np.zeros((1, 1, 1, 1, 1)), np.array([1, 0]), lambda *_: None)
+
+
+def test_tiling() -> None:
+    cases, tolerance = load("tiling")
+    for case in cases:
+        scale, latent = case["scale"], array(case, "latent")
+        seen: list[int] = []
+
+        def decode(piece: np.ndarray, scale: list[int] = scale, seen: list[int] = seen) -> np.ndarray:
+            seen.append(piece.size)
+            mixed = np.concatenate([piece, piece.mean(axis=1, keepdims=True)], axis=1) + piece.mean()
+            for axis, factor in enumerate(scale):
+                mixed = np.repeat(mixed, factor, axis + 2)
+            return mixed[:, :, scale[0] - 1 :]
+
+        tiles = Tiling(tuple(case["size"]), tuple(case["overlap"]), tuple(scale))
+        done: list[tuple[int, int]] = []
+        found = decode_tiled(latent, decode, tiles, lambda *count, done=done: done.append(count))
+        expected = np.array(case["result"], np.float32).reshape(case["result_shape"])
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+        assert done == [(index + 1, len(seen)) for index in range(len(seen))]
+        assert max(seen) <= 2 * np.prod(np.minimum(case["size"], case["shape"][2:]))
 
 
 def test_resize() -> None:
