@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ...mobile_runtime.bundle import GraphError, check_graph
+from .epsilons import TRANSLATIONS
 from .errors import ExportError
 from .stages import Axes, Stage, size_of, split_axis
 
@@ -27,6 +28,7 @@ NEXT = ".next"
 MAX_CONSTANT_BYTES = 4096
 _IN, _OUT = "pocketvideo_in_", "pocketvideo_out_"
 EXAMPLE = {"batch": 2, "frames": 3, "height": 4, "width": 5, "length": 7}
+EXAMPLE |= {"merged_frames": 6, "alone": 11, "pairs": 13, "rest": 8}
 
 
 def stage_weights(module: nn.Module) -> dict[str, Tensor]:
@@ -72,6 +74,7 @@ def export_stage(stage: Stage, axes: Mapping[str, Axes], where: str) -> bytes:
                 (examples, list(weights.values())),
                 dynamo=True,
                 opset_version=OPSET,
+                custom_translation_table=TRANSLATIONS,
                 input_names=[f"{_IN}{i}" for i in range(len(stage.inputs) + len(weights))],
                 output_names=[f"{_OUT}{i}" for i in range(len(stage.outputs))],
                 dynamic_shapes=(shapes, [None] * len(weights)),

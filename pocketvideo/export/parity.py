@@ -25,7 +25,11 @@ def inputs_for(component: Component, size: dict[str, int], seed: int) -> dict[st
     """Seeded inputs: normal latents, times up to `last_time`, token ids, a mask that hides the last third."""
     generator = torch.Generator().manual_seed(seed)
     made: dict[str, Tensor] = {}
+    settings = component.settings(size)
     for name in component.inputs:
+        if name in settings:
+            made[name] = settings[name]
+            continue
         shape = [size_of(axis, size) for axis in component.axes[name].names]
         if name in ("attention_mask", "context_mask"):
             mask = torch.ones(shape)

@@ -33,12 +33,17 @@ class Stage:
     outputs: tuple[str, ...]
 
 
+def _no_settings(sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Component:
     """A network as stages.
 
     `reference` is the untouched network on the component's inputs, `axes` describes every activation,
-    `vocabulary` bounds the token ids of a text encoder, `last_time` is the timestep of pure noise.
+    `vocabulary` bounds the token ids of a text encoder, `last_time` is the timestep of pure noise. `settings`
+    gives the inputs that are no data, such as indices, for the sizes of a check.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Component:
     reference: Callable[..., Tensor]
     vocabulary: int = 1
     last_time: float = 1.0
+    settings: Callable[[Mapping[str, int]], dict[str, Tensor]] = _no_settings
 
 
 def size_of(axis: str | int, sizes: Mapping[str, int]) -> int:
