@@ -34,6 +34,9 @@ class RandomWeights(Pieces):
         """The values that follow from the seed and this name."""
         if not tensor.is_floating_point():
             return torch.zeros(tensor.shape, dtype=tensor.dtype)
+        if name.endswith("freqs"):
+            # Rotary frequencies are no weights: random ones near zero would put every frame in one place.
+            return 10000.0 ** -(torch.arange(tensor.numel()).reshape(tensor.shape) / tensor.numel())
         digest = hashlib.sha256(f"{self.seed}:{name}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
         values = torch.randn(tensor.shape, generator=generator)

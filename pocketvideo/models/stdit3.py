@@ -300,17 +300,19 @@ def sincos_2d(patches: Tensor, latent: Tensor, config: STDiT3Config) -> Tensor:
     `input_sq_size` (Open-Sora's `PositionEmbedding2D` with `base_size` and `scale`).
     """
     height, width = patches.shape[2], patches.shape[3]
-    # Counted, not multiplied: an exporter follows the shape of a tensor better than a root of its sizes.
-    count = patches.new_ones((height, width), dtype=torch.float32).sum()
-    pixels = latent.new_ones(latent.shape[3:], dtype=torch.float32).sum().sqrt() * config.pixels_per_cell
+    # Counted, not multiplied: an exporter follows the shape of a tensor better than a root of its sizes, and
+    # coremltools 9.0 cannot round a constant without axes.
+    count = patches.new_ones((height, width), dtype=torch.float32).sum((0, 1), keepdim=True)
+    cells = latent.new_ones(latent.shape[3:], dtype=torch.float32).sum((0, 1), keepdim=True)
+    pixels = cells.sqrt() * config.pixels_per_cell
     side = count.sqrt().round() * config.input_sq_size / pixels
     half = config.width // 2
     exponents = torch.arange(0, half, 2, dtype=torch.float32, device=patches.device) / half
     frequencies = torch.exp(exponents * -math.log(10000.0))
 
     def table(length: int) -> Tensor:
-        places = torch.arange(length, dtype=torch.float32, device=patches.device) * (side / length)
-        angles = places[:, None] * frequencies
+        places = torch.arange(length, dtype=torch.float32, device=patches.device)[:, None] * (side / length)
+        angles = places * frequencies
         return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
     columns, rows = table(width)[None], table(height)[:, None]

@@ -126,10 +126,10 @@ def require_coremltools() -> Any:
 
 def _program(module: nn.Module, examples: tuple[torch.Tensor, ...], dimensions: Any) -> Any:
     """An exported program in the few ATen operations that coremltools knows by name."""
+    aten = torch.ops.aten
     exported = torch.export.export(module, examples, dynamic_shapes=dimensions, strict=False)
     # So short a table keeps scaled_dot_product_attention and layer_norm whole.
-    program = exported.run_decompositions({torch.ops.aten.gelu.default: _gelu})
-    aten = torch.ops.aten
+    program = exported.run_decompositions({aten.gelu.default: _gelu, aten.new_ones.default: _ones})
     for node in list(program.graph.nodes):
         # coremltools 9.0 knows `cat` and neither its other name nor views that change nothing.
         if node.target in (aten.concatenate.default, aten.concat.default):
@@ -140,7 +140,27 @@ def _program(module: nn.Module, examples: tuple[torch.Tensor, ...], dimensions: 
         elif node.target is aten.reciprocal.default:
             # coremltools 9.0 writes 1 / (x + 0.0001) for it.
             node.target, node.args = aten.div.Tensor, (1.0, node.args[0])
+    _read_sizes(program.graph)
     return program
+
+
+def _read_sizes(graph: torch.fx.Graph) -> None:
+    """Take a size that was computed with a floor from the tensor that has it.
+
+    coremltools 9.0 makes a float of every `//`, and then no shape of it.
+    """
+    owners: dict[str, tuple[torch.fx.Node, int]] = {}
+    for node in list(graph.nodes):
+        value = node.meta.get("val")
+        if isinstance(value, Tensor):
+            for axis, size in enumerate(value.shape):
+                owners.setdefault(str(size), (node, axis))
+        elif isinstance(value, torch.SymInt) and "//" in str(value) and str(value) in owners:
+            with graph.inserting_before(node):
+                read = graph.call_function(torch.ops.aten.sym_size.int, owners[str(value)])
+            read.meta["val"] = value
+            node.replace_all_uses_with(read)
+    graph.eliminate_dead_code()
 
 
 def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
@@ -152,6 +172,11 @@ def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
         return NotImplemented
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * torch.pow(x, 3))
     return 0.5 * x * (1 + torch.tanh(inner))
+
+
+def _ones(source: Tensor, size: list[Any], *, dtype: torch.dtype | None = None, **factory: Any) -> Tensor:
+    """`new_ones` by the one name for it that coremltools 9.0 knows."""
+    return torch.full(size, 1.0, dtype=dtype or source.dtype)
 
 
 def _raise_epsilons(program: Any) -> None:

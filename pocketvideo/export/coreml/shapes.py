@@ -61,6 +61,7 @@ def torch_dimensions(stage: Stage, axes: Mapping[str, Axes], sizes: Sizes) -> An
                 base_axis = base if divisor == 1 else f"{base}/{divisor}"
                 if base_axis not in dims:
                     low, high = (size_of(base_axis, ends) for ends in _ends(sizes))
+                    low = max(low, min(high, _two_patches(base_axis, axes)))
                     dims[base_axis] = torch.export.Dim(base_axis.replace("/", "_over_"), min=low, max=high)
                 found[index] = dims[base_axis] if factor == 1 else factor * dims[base_axis]
         described.append(found or None)
@@ -92,6 +93,16 @@ def coreml_inputs(component: Component, stage: Stage, sizes: Sizes, length: int,
 def axis_name(axis: str | int) -> str:
     """The name in `32*height` or `height/2`; a number has none."""
     return "" if isinstance(axis, int) else split_axis(axis)[1]
+
+
+def _two_patches(base: str, axes: Mapping[str, Axes]) -> int:
+    """The least size of an axis that makes two patches, or 0 where nothing counts patches along it.
+
+    torch.export follows an axis of size one as if it were longer, but refuses a range in which a size that
+    it computes can become one. The gate runs the smallest size.
+    """
+    described = {split_axis(axis) for each in axes.values() for axis in each.names if isinstance(axis, str)}
+    return max((divisor + 1 for _, name, divisor in described if name == base and divisor > 1), default=0)
 
 
 def _at(names: tuple[str | int, ...], sizes: Sizes, shape: Shape, length: int, where: str) -> tuple[int, ...]:

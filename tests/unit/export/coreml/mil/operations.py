@@ -22,7 +22,9 @@ CASTS = {
     "fp16": torch.float16,
     "fp32": torch.float32,
     "int32": torch.int32,
-    "int16": torch.int16,
+    # Held in 32 bits, for torch has few operations for these; the caller checks that numbers fit.
+    "int16": torch.int32,
+    "uint16": torch.int32,
     "bool": torch.bool,
 }
 
@@ -39,7 +41,9 @@ def tensor(value: Any) -> Tensor:
 def wide(value: Any) -> Tensor:
     """float16 as float32: sums are taken wide and rounded once."""
     found = tensor(value)
-    return found.float() if found.dtype == torch.float16 else found
+    if found.dtype == torch.float16:
+        return found.float()
+    return found.int() if found.dtype in (torch.int16, torch.uint16) else found
 
 
 def ints(value: Any) -> list[int]:
@@ -65,7 +69,6 @@ def _each(name: str, function: Callable[[Tensor], Tensor]) -> None:
 _pairs("add", torch.add)
 _pairs("sub", torch.sub)
 _pairs("mul", torch.mul)
-_pairs("real_div", torch.true_divide)
 _pairs("floor_div", lambda x, y: torch.div(x, y, rounding_mode="floor"))
 _pairs("pow", torch.pow)
 _pairs("maximum", torch.maximum)
@@ -77,6 +80,20 @@ _each("silu", F.silu)
 _each("sigmoid", torch.sigmoid)
 _each("cos", torch.cos)
 _each("sin", torch.sin)
+_each("sqrt", torch.sqrt)
+_each("round", torch.round)
+_each("exp", torch.exp)
+
+
+@operation
+def real_div(i: Inputs) -> Tensor:
+    x, y = wide(i["x"]), wide(i["y"])
+    if x.dtype.is_floating_point:
+        return x / y
+    # coremltools divides sizes by sizes, to know how often to repeat; how Core ML would round is not said.
+    if (x % y).any():
+        raise ArithmeticError("real_div of integers leaves a remainder")
+    return x // y
 
 
 @operation
@@ -173,9 +190,21 @@ def conv(i: Inputs) -> Tensor:
 
 
 @operation
+def pad(i: Inputs) -> Tensor:
+    """The last axes, each before and after, in their order; torch's function wants them from the end."""
+    x, sides = wide(i["x"]), ints(i["pad"])
+    if i.get("mode", "constant") != "constant":
+        raise NotImplementedError(f"pad by {i['mode']}")
+    backwards = [side for axis in reversed(range(0, len(sides), 2)) for side in sides[axis : axis + 2]]
+    return F.pad(x, backwards, value=number(i.get("constant_val", 0)))
+
+
+@operation
 def reshape(i: Inputs) -> Tensor:
-    x = tensor(i["x"])
-    return x.reshape([x.shape[axis] if size == 0 else size for axis, size in enumerate(ints(i["shape"]))])
+    x, sizes = tensor(i["x"]), ints(i["shape"])
+    # From iOS 17 on a zero stands for the axis of `x` that is as far from the last one.
+    kept = [1] * len(sizes) + list(x.shape)
+    return x.reshape([kept[place - len(sizes)] if size == 0 else size for place, size in enumerate(sizes)])
 
 
 @operation
@@ -202,7 +231,13 @@ def squeeze(i: Inputs) -> Tensor:
 
 @operation
 def concat(i: Inputs) -> Tensor:
-    return torch.cat([tensor(value) for value in i["values"]], int(number(i["axis"])))
+    # Scalars make a list.
+    return torch.cat([torch.atleast_1d(tensor(value)) for value in i["values"]], int(number(i["axis"])))
+
+
+@operation
+def stack(i: Inputs) -> Tensor:
+    return torch.stack([tensor(value) for value in i["values"]], int(number(i["axis"])))
 
 
 @operation
@@ -239,6 +274,17 @@ def slice_by_index(i: Inputs) -> Tensor:
 
 
 @operation
+def identity(i: Inputs) -> Tensor:
+    return tensor(i["x"])
+
+
+@operation
+def fill(i: Inputs) -> Tensor:
+    value = tensor(i["value"])
+    return torch.full(ints(i["shape"]), value.item(), dtype=value.dtype)
+
+
+@operation
 def shape(i: Inputs) -> Tensor:
     return torch.tensor(tensor(i["x"]).shape, dtype=torch.int32)
 
@@ -251,7 +297,7 @@ def range_1d(i: Inputs) -> Tensor:
 
 @operation
 def gather(i: Inputs) -> Tensor:
-    x, indices, axis = tensor(i["x"]), tensor(i["indices"]).long(), int(number(i["axis"]))
+    x, indices, axis = wide(i["x"]), tensor(i["indices"]).long(), int(number(i["axis"]))
     if int(number(i.get("batch_dims", 0))):
         raise NotImplementedError("gather with batch_dims")
     axis %= x.ndim

@@ -88,8 +88,12 @@ def predict(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def as_declared(where: str, declared: Any, result: Tensor) -> Tensor:
-    """The result rounded to the declared type; its shape has to be the declared one."""
-    dtype = torch.from_numpy(np.zeros((), TYPES[declared.dataType])).dtype
+    """The result rounded to the declared type; its shape and its range have to be the declared ones.
+
+    Integers of 16 bits stay in 32.
+    """
+    kind = np.dtype(TYPES[declared.dataType])
+    dtype = torch.int32 if kind.itemsize == 2 and kind.kind in "iu" else getattr(torch, kind.name)
     if result.dtype.is_floating_point != dtype.is_floating_point:
         raise TypeError(f"{where} gives {result.dtype} where {dtype} is declared.")
     sizes = [
@@ -102,6 +106,10 @@ def as_declared(where: str, declared: Any, result: Tensor) -> Tensor:
         raise ValueError(f"{where} has the shape {tuple(result.shape)} where {sizes} is declared.")
     if len(sizes) > 5:
         raise ValueError(f"{where} has {len(sizes)} axes; Core ML stops at five.")
+    if kind.kind in "iu" and result.numel():
+        limits = np.iinfo(kind)
+        if not limits.min <= int(result.min()) <= int(result.max()) <= limits.max:
+            raise OverflowError(f"{where} holds numbers that {kind.name} cannot.")
     return result.to(dtype)
 
 
