@@ -1,8 +1,18 @@
-"""The compiler: a ComfyUI prompt in API format becomes a plan that a device can run."""
+"""The compiler: a ComfyUI workflow becomes a plan that a device can run."""
 
 from typing import Any
 
-from . import lowerings, lowerings_leap, lowerings_sampling  # noqa: F401  (importing them fills the registry)
+# Importing them fills the registry.
+from . import (  # noqa: F401
+    lowerings,
+    lowerings_latents,
+    lowerings_leap,
+    lowerings_primitive,
+    lowerings_sampling,
+    lowerings_schedules,
+)
+from .editor import to_prompt
+from .editor_graph import is_editor_format
 from .errors import WorkflowError
 from .lowering import REGISTRY, Reader, entry
 from .plan import Lookups, Plan, PlanBuilder
@@ -10,10 +20,11 @@ from .prompt import Node, ancestors, check_prompt, read_node
 
 
 def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) -> Plan:
-    """Compile the part of a prompt that the output node depends on.
+    """Compile the part of a workflow that the output node depends on.
 
     Args:
-        prompt: a ComfyUI prompt in API format. It may be any JSON: nothing in it is trusted.
+        prompt: a ComfyUI prompt in API format, or a workflow as the editor saves it. It may be any JSON:
+            nothing in it is trusted.
         output_node_id: the node to end in; `None` takes the prompt's one Send to Device node, else its one
             Save Video node.
         lookups: what the desk knows of the models and images that the prompt names.
@@ -22,6 +33,8 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
         UnsupportedNode: a node on the way has no lowering.
         WorkflowError: anything else that a device could not run. Each message is one sentence.
     """
+    if is_editor_format(prompt):
+        prompt = to_prompt(prompt)
     check_prompt(prompt)
     output_id = _find_output(prompt) if output_node_id is None else output_node_id
     nodes = ancestors(prompt, output_id)
@@ -45,7 +58,7 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
 
 
 def _find_output(prompt: dict[str, Any]) -> str:
-    found: dict[str, list[str]] = {"PocketVideoSendToDevice": [], "SaveVideo": []}
+    found: dict[str, list[str]] = {"PocketVideoSendToDevice": [], "SaveVideo": [], "SaveAnimatedWEBP": []}
     for node_id, raw in prompt.items():
         class_type = raw.get("class_type") if isinstance(raw, dict) else None
         if isinstance(node_id, str) and isinstance(class_type, str) and class_type in found:

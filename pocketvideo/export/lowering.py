@@ -26,6 +26,13 @@ class Entry:
     output: bool
 
 
+@dataclass(frozen=True)
+class Literal:
+    """A value that a primitive node holds and widgets take."""
+
+    value: int | float | str | bool
+
+
 REGISTRY: dict[str, Entry] = {}
 
 REPLACEMENTS = {
@@ -41,13 +48,9 @@ REPLACEMENTS = {
     "EmptyCosmosLatentVideo": "Empty Pocket Video Latent",
     "LTXVImgToVideo": "Pocket Image to Video",
     "WanImageToVideo": "Pocket Image to Video",
-    "VAEEncode": "Pocket Image to Video",
-    "KSamplerAdvanced": "KSampler",
-    "VAEDecodeTiled": "VAE Decode",
     "SaveWEBM": "Save Video",
     "SaveImage": "Save Video",
     "PreviewImage": "Save Video",
-    "SaveAnimatedWEBP": "Save Video",
     "SaveAnimatedPNG": "Save Video",
 }
 
@@ -159,7 +162,14 @@ class Reader:
     def _literal(self, name: str, default: Any) -> Any:
         value = self._value(name, default)
         if isinstance(value, Link):
-            self.fail(name, f"is linked to node {value.node}; unlink it and set its value in the node")
+            outputs = self._outputs[value.node]
+            linked = outputs[value.slot] if value.slot < len(outputs) else None
+            if isinstance(linked, Literal):
+                return linked.value
+            self.fail(
+                name,
+                f"is linked to node {value.node}, which is no primitive; unlink it and set its value instead",
+            )
         return value
 
     def _value(self, name: str, default: Any = None) -> Any:

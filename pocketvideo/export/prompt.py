@@ -112,12 +112,7 @@ def check_prompt(prompt: Any) -> None:
     """Raise `WorkflowError` unless this looks like an API-format prompt that is not too large."""
     if not isinstance(prompt, dict) or not prompt:
         raise WorkflowError(
-            'The workflow is not a prompt in API format; export it with "Export (API)" in ComfyUI.'
-        )
-    if isinstance(prompt.get("nodes"), list):
-        raise WorkflowError(
-            "The workflow is in the editor's format, which cannot be compiled; "
-            'save it with "Export (API)" in ComfyUI.'
+            'This is not a workflow of ComfyUI; save one with "Save" or "Export (API)" there.'
         )
     if len(prompt) > MAX_NODES:
         raise WorkflowError(
@@ -131,9 +126,9 @@ def read_node(prompt: Mapping[str, Any], node_id: str, user: Node | None = None)
     if raw is None:
         where = f"Node {user.label} is linked to" if user else "The output is"
         raise WorkflowError(
-            f"{where} node {_printable(node_id)}, which the workflow does not have; export it again."
+            f"{where} node {printable(node_id)}, which the workflow does not have; export it again."
         )
-    name = f"Node {_printable(node_id)}"
+    name = f"Node {printable(node_id)}"
     if len(node_id) > MAX_NAME or not node_id.isprintable():
         raise WorkflowError(
             f"{name} has an id that is not a short text; export the workflow again from ComfyUI."
@@ -155,7 +150,7 @@ def read_node(prompt: Mapping[str, Any], node_id: str, user: Node | None = None)
         )
     meta = raw.get("_meta")
     title = meta.get("title") if isinstance(meta, dict) else None
-    node = Node(node_id, class_type, _printable(title) if isinstance(title, str) else class_type, {})
+    node = Node(node_id, class_type, printable(title) if isinstance(title, str) else class_type, {})
     return replace(node, inputs={key: _read_input(node, key, inputs[key]) for key in inputs})
 
 
@@ -227,7 +222,7 @@ def _encodable(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _printable(text: Any) -> str:
+def printable(text: Any) -> str:
     """A name that is safe in a one-line message: no control characters, no lone surrogates, bounded."""
     clean = "".join(character if character.isprintable() else " " for character in str(text)[:MAX_NAME])
     return " ".join(clean.split()) or "?"

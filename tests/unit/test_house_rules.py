@@ -30,6 +30,7 @@ SHIPPED = (
     r"subgraphs/[^/]+\.json",
     r"models/pocketvideo/[^/]+\.(safetensors|md)",
     r"pocketvideo/training/recipes/[^/]+\.json",
+    r"pocketvideo/export/widgets\.json",
     r"models/pocketvideo/\.gitkeep",
     r"README\.md|CHANGELOG\.md|LICENSE|pyproject\.toml|requirements\.txt",
 )

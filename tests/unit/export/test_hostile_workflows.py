@@ -36,7 +36,8 @@ def test_t09_things_that_are_no_prompts(prompt):
 
 
 def test_t09_the_editors_format_is_told_apart():
-    assert "Export (API)" in refused({"nodes": [{"id": 1}], "links": []}, "1")
+    assert "Export (API)" in refused([], "1")
+    assert "node 1 without a type" in refused({"nodes": [{"id": 1}], "links": []}, "1")
 
 
 def test_t09_cycle():
