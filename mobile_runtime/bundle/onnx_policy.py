@@ -24,11 +24,15 @@ STANDARD_OPS = frozenset(
     Min Mish Mod Mul Neg Not Or PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax
     ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round ScatterElements
     ScatterND Shape Sigmoid Sign Sin Size Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Sum
-    Tanh Tile Transpose Trilu Unsqueeze Where Xor
+    Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor
     """.split()  # noqa: SIM905 - a column of 100 quoted names is harder to compare
 )
+# A linear layer whose weight has 4 bits a value. It is arithmetic on its inputs and nothing else; onnxruntime has
+# it on CPUs and in browsers, and the standard operators for 4 bits ask for a newer opset than browsers run.
+CONTRIB_OPS = frozenset({"MatMulNBits"})
 # The standard domain has two spellings.
-ALLOWED = {"": STANDARD_OPS, "ai.onnx": STANDARD_OPS}
+STANDARD = ("", "ai.onnx")
+ALLOWED = {"": STANDARD_OPS, "ai.onnx": STANDARD_OPS, "com.microsoft": CONTRIB_OPS}
 
 
 def check_graph(data: bytes, path: str) -> GraphSummary:
@@ -62,8 +66,10 @@ def _objection(summary: GraphSummary) -> str | None:
         if op_type not in ALLOWED.get(domain, ()):
             return f"uses the operator {op_type!r} of {domain or 'ai.onnx'!r}, which devices do not allow"
     for domain, version in summary.opsets.items():
-        if domain in ALLOWED and not MIN_OPSET <= version <= MAX_OPSET:
+        if domain in STANDARD and not MIN_OPSET <= version <= MAX_OPSET:
             return f"uses opset {version} and devices run {MIN_OPSET} to {MAX_OPSET}"
-    if not any(domain in summary.opsets for domain in ALLOWED):
+        if domain == "com.microsoft" and version != 1:
+            return f"uses opset {version} of {domain!r} and devices run 1"
+    if not any(domain in summary.opsets for domain in STANDARD):
         return "imports no standard operators"
     return None

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...mobile_runtime.bundle import MANIFEST_NAME, Bundle, Manifest, open_tensors, write_bundle
+from ...mobile_runtime.engine.merging import MergeConfig
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
 from .modelfile import file_digest, read_config
-from .plan import ExampleFrame, PhotoSource, Plan
+from .plan import TWIN_OF, ExampleFrame, PhotoSource, Plan
+from .precision import FLOAT32, FULL, Precision
 
 CREATED_BY = "pocketvideo 0.1.0"
 WORKFLOW = "workflow.json"
@@ -29,6 +31,7 @@ def export_bundle(
     out_dir: str | Path,
     *,
     cache_dir: str | Path,
+    precision: Precision = FLOAT32,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Bundle:
@@ -40,6 +43,7 @@ def export_bundle(
         out_dir: a folder that is new, or holds an earlier bundle.
         cache_dir: where exports are kept; the same folder makes the next export of this model a matter of
         copying.
+        precision: how each component's weights are stored, from `parse_precision`; float32 if not given.
         progress: called with units done, units in all, and a few words.
         cancel: when set, the export stops at the next unit with `ExportCancelled`; what is finished stays
         cached.
@@ -51,7 +55,8 @@ def export_bundle(
     steps = _Steps(progress, cancel)
     path, target = Path(model_path), Path(out_dir)
     config = read_config(path)
-    entries = _components(plan, path, ExportCache(Path(cache_dir)), steps)
+    cache = ExportCache(Path(cache_dir))
+    entries = _lowered(_components(plan, path, cache, steps), precision, cache, steps)
     _empty(target)
     steps("Writing the bundle")
     known: dict[str, tuple[str, int]] = {}
@@ -76,7 +81,7 @@ def export_bundle(
         "plan": list(plan.ops),
         "components": {name: entry["component"] for name, (_, entry) in entries.items()},
         "files": [],
-        "memory": _memory(plan, entries),
+        "memory": _memory(plan, entries, target),
         "self_test": {
             "file": SELF_TEST,
             "components": {name: {"min_psnr": entry["min_psnr"]} for name, (_, entry) in entries.items()},
@@ -101,6 +106,11 @@ class _Steps:
         if self.progress is not None:
             self.progress(self.done, self.total, words)
         self.done += 1
+
+    def extra(self, words: str) -> None:
+        """A unit of work that nobody could foresee."""
+        self.total += 1
+        self(words)
 
     def finish(self, words: str) -> None:
         if self.progress is not None:
@@ -130,9 +140,46 @@ def _components(
         for name in missing:
             found[name] = cache.store(
                 keys[name],
-                partial(export_component, model=model, name=name, cache=cache, code=code, step=steps),
+                partial(
+                    export_component,
+                    model=model,
+                    name=name,
+                    cache=cache,
+                    code=code,
+                    step=steps,
+                    twin_of=_base(name, found),
+                ),
             )
     return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def _base(name: str, found: Mapping[str, tuple[Path, dict[str, Any]] | None]) -> tuple[Path, str] | None:
+    """Where a twin finds its weights: folder and name of a component that comes before it in a plan."""
+    base = TWIN_OF.get(name)
+    entry = found[base] if base is not None else None
+    return None if base is None or entry is None else (entry[0], base)
+
+
+def _lowered(
+    entries: dict[str, tuple[Path, dict[str, Any]]], precision: Precision, cache: ExportCache, steps: _Steps
+) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """The components in the precision that is wanted, made from those in float32."""
+    made = dict(entries)
+    for name, (source, entry) in entries.items():
+        wanted = precision.of(name)
+        if wanted.level == FULL.level:
+            continue
+        key = fingerprint([source.name, asdict(wanted)])
+        found = cache.component(key)
+        if found is None:
+            from .precision_export import lower_component
+
+            fill = partial(
+                lower_component, source=source, entry=entry, name=name, wanted=wanted, step=steps.extra
+            )
+            found = cache.store(key, fill)
+        made[name] = found
+    return made
 
 
 def check_target(target: Path) -> None:
@@ -183,8 +230,13 @@ def _write_photo(source: PhotoSource, target: Path) -> None:
     upright.save(target, format="PNG", compress_level=6)
 
 
-def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> dict[str, int]:
-    """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes."""
+def _memory(
+    plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]], target: Path
+) -> dict[str, int]:
+    """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes.
+
+    `target` holds the files of all components.
+    """
     from .memory import component_peak
 
     noise = next(op for op in plan.ops if op["op"] == "noise")
@@ -202,9 +254,20 @@ def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> d
         "weights": sum(entry["memory"]["weights"] for _, entry in entries.values()),
         "largest_stage": max(entry["memory"]["largest_stage"] for _, entry in entries.values()),
         "activations_estimate": max(
-            component_peak(folder, entry["component"], sizes) for folder, entry in entries.values()
+            component_peak(target, entry["component"], sizes, _indices(plan, name))
+            for name, (_, entry) in entries.items()
         ),
     }
+
+
+def _indices(plan: Plan, name: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of what a twin is told, which depends on the plan: which tokens merge."""
+    for op in plan.ops:
+        if op["op"] == "denoise" and op.get("merge", {}).get("component") == name:
+            noise = next(other for other in plan.ops if other["id"] == op["noise"]["op"])
+            arrays = MergeConfig.of(op["merge"]).arrays(*noise["shape"][2:], op["first_frame"] is not None)
+            return {key: value.shape for key, value in (arrays or {}).items()}
+    return {}
 
 
 def _canonical(value: Any) -> str:

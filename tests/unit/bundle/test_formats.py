@@ -93,7 +93,7 @@ def with_hidden_subgraph() -> onnx.ModelProto:
         ),
         ("operator 'Loop'", model([NODE("Loop", ["x"], ["y"])])),
         ("operator 'Evil' of 'com.evil'", model([NODE("Evil", ["x"], ["y"], domain="com.evil")])),
-        ("operator 'MatMulNBits'", model([NODE("MatMulNBits", ["x"], ["y"], domain="com.microsoft")])),
+        ("operator 'Attention'", model([NODE("Attention", ["x"], ["y"], domain="com.microsoft")])),
         ("functions", with_function()),
         ("control flow", with_control_flow()),
         ("control flow", with_hidden_subgraph()),
