@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...mobile_runtime.bundle import MANIFEST_NAME, Bundle, Manifest, open_tensors, write_bundle
-from ...mobile_runtime.engine.merging import MergeConfig
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
 from .modelfile import file_digest, read_config
-from .plan import TWIN_OF, ExampleFrame, PhotoSource, Plan
+from .plan import ExampleFrame, PhotoSource, Plan
 from .precision import FLOAT32, FULL, Precision
 
 CREATED_BY = "pocketvideo 0.1.0"
@@ -81,7 +80,7 @@ def export_bundle(
         "plan": list(plan.ops),
         "components": {name: entry["component"] for name, (_, entry) in entries.items()},
         "files": [],
-        "memory": _memory(plan, entries, target),
+        "memory": _memory(plan, entries),
         "self_test": {
             "file": SELF_TEST,
             "components": {name: {"min_psnr": entry["min_psnr"]} for name, (_, entry) in entries.items()},
@@ -140,24 +139,9 @@ def _components(
         for name in missing:
             found[name] = cache.store(
                 keys[name],
-                partial(
-                    export_component,
-                    model=model,
-                    name=name,
-                    cache=cache,
-                    code=code,
-                    step=steps,
-                    twin_of=_base(name, found),
-                ),
+                partial(export_component, model=model, name=name, cache=cache, code=code, step=steps),
             )
     return {name: entry for name, entry in found.items() if entry is not None}
-
-
-def _base(name: str, found: Mapping[str, tuple[Path, dict[str, Any]] | None]) -> tuple[Path, str] | None:
-    """Where a twin finds its weights: folder and name of a component that comes before it in a plan."""
-    base = TWIN_OF.get(name)
-    entry = found[base] if base is not None else None
-    return None if base is None or entry is None else (entry[0], base)
 
 
 def _lowered(
@@ -230,13 +214,8 @@ def _write_photo(source: PhotoSource, target: Path) -> None:
     upright.save(target, format="PNG", compress_level=6)
 
 
-def _memory(
-    plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]], target: Path
-) -> dict[str, int]:
-    """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes.
-
-    `target` holds the files of all components.
-    """
+def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> dict[str, int]:
+    """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes."""
     from .memory import component_peak
 
     noise = next(op for op in plan.ops if op["op"] == "noise")
@@ -254,20 +233,9 @@ def _memory(
         "weights": sum(entry["memory"]["weights"] for _, entry in entries.values()),
         "largest_stage": max(entry["memory"]["largest_stage"] for _, entry in entries.values()),
         "activations_estimate": max(
-            component_peak(target, entry["component"], sizes, _indices(plan, name))
-            for name, (_, entry) in entries.items()
+            component_peak(folder, entry["component"], sizes) for folder, entry in entries.values()
         ),
     }
-
-
-def _indices(plan: Plan, name: str) -> dict[str, tuple[int, ...]]:
-    """Shapes of what a twin is told, which depends on the plan: which tokens merge."""
-    for op in plan.ops:
-        if op["op"] == "denoise" and op.get("merge", {}).get("component") == name:
-            noise = next(other for other in plan.ops if other["id"] == op["noise"]["op"])
-            arrays = MergeConfig.of(op["merge"]).arrays(*noise["shape"][2:], op["first_frame"] is not None)
-            return {key: value.shape for key, value in (arrays or {}).items()}
-    return {}
 
 
 def _canonical(value: Any) -> str:
