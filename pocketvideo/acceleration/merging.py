@@ -91,23 +91,11 @@ def merge_all(
         return torch.cat(firsts, dim=-2), torch.cat(seconds, dim=-2)
 
     def merge(x: Tensor) -> Tensor:
-        parts = []
-        for run in runs:
-            first, second = _run_members(x, run, grid.area)
-            parts.append(first * 0.5 + second * 0.5 if run.pairs else first)
-        return torch.cat(parts, dim=-2)
+        # Merging is bound by memory, so every pass over the tokens counts: one for the mean, one to join.
+        return _join([_run_mean(x, run, grid.area) for run in runs])
 
     def unmerge(x: Tensor) -> Tensor:
-        parts, begin = [], 0
-        for run in runs:
-            count = run.pairs * grid.area if run.pairs else run.tokens
-            part = x.narrow(-2, begin, count)
-            begin += count
-            if run.pairs:
-                part = part.unflatten(-2, (run.pairs, 1, grid.area))
-                part = torch.cat((part, part), dim=-3).flatten(-4, -2)
-            parts.append(part)
-        return torch.cat(parts, dim=-2)
+        return x.index_select(-2, _run_sources(runs, grid.area, x.device))
 
     after = total - len(pairs) * grid.area
     sizes = None
@@ -232,6 +220,29 @@ def _run_members(x: Tensor, run: _Run, area: int) -> tuple[Tensor, Tensor]:
         return part, part
     both = part.unflatten(-2, (run.pairs, 2, area))
     return both.select(-3, 0).flatten(-3, -2), both.select(-3, 1).flatten(-3, -2)
+
+
+def _run_mean(x: Tensor, run: _Run, area: int) -> Tensor:
+    part = x.narrow(-2, run.begin, run.tokens)
+    if not run.pairs:
+        return part
+    both = part.unflatten(-2, (run.pairs, 2, area))
+    return torch.lerp(both.select(-3, 0), both.select(-3, 1), 0.5).flatten(-3, -2)
+
+
+def _run_sources(runs: list[_Run], area: int, device: torch.device) -> Tensor:
+    """Where in the merged sequence every token of the whole one finds its value, `[N]`."""
+    parts, begin = [], 0
+    for run in runs:
+        count = run.pairs * area if run.pairs else run.tokens
+        source = torch.arange(begin, begin + count, device=device)
+        parts.append(source.view(run.pairs, 1, area).expand(-1, 2, -1).flatten() if run.pairs else source)
+        begin += count
+    return _join(parts, dim=-1)
+
+
+def _join(parts: list[Tensor], dim: int = -2) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
 
 
 def _similarity(video: Tensor, grid: TokenGrid, pairs: tuple[int, ...]) -> Tensor:
