@@ -30,6 +30,8 @@ from .shapes import coreml_inputs, dtype_of, example_inputs, output_name, torch_
 log = logging.getLogger(__name__)
 
 TARGET = "iOS18"
+# Where the metadata of a package keeps its compute-unit hint.
+UNITS_NOTE = "pocketvideo.computeUnits"
 # Hardware may take float16 numbers below for zero.
 SMALLEST_NORMAL = 2.0**-14
 # What every operation that matters more than rounding flows into, and where the search for it ends.
@@ -92,7 +94,7 @@ def convert_stage(
         ) from error
     notes = {
         "pocketvideo.stage": where,
-        "pocketvideo.computeUnits": units,
+        UNITS_NOTE: units,
         "pocketvideo.precision": precision,
         "pocketvideo.compression": compression,
     }
@@ -116,7 +118,13 @@ def require_coremltools() -> Any:
     try:
         with _quiet():
             import coremltools
+            import coremltools.libmilstoragepython  # writes weights; a build from source comes without
     except ImportError as error:
+        if error.name == "coremltools.libmilstoragepython":
+            raise ExportError(
+                "This coremltools was built from source and cannot write weights; export on Linux or macOS "
+                "with a Python for which PyPI has a wheel of it."
+            ) from None
         raise ExportError(
             f"A Core ML export needs the package {error.name}, which is not installed; "
             'run: pip install "pocketvideo[coreml]".'

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from ....mobile_runtime.bundle import psnr
 from ..errors import ParityError
 from ..parity import inputs_for
 from ..stages import Component, Stage
-from .convert import require_coremltools
+from .convert import UNITS_NOTE, require_coremltools
 from .options import CoreMLOptions
 from .shapes import dtype_of, named_sizes, output_name
 
@@ -41,7 +42,7 @@ _UNITS = {
 
 def system_predictor() -> Predictor | None:
     """Core ML's own prediction on macOS, None elsewhere."""
-    return _predict if sys.platform == "darwin" else None
+    return _Prediction() if sys.platform == "darwin" else None
 
 
 def threshold(precision: str, compression: str) -> float:
@@ -116,9 +117,17 @@ class Gate:
         return figure
 
 
-def _predict(package: Path, arrays: Arrays) -> Arrays:
-    ct = require_coremltools()
-    note = ct.utils.load_spec(str(package)).description.metadata.userDefined["pocketvideo.computeUnits"]
-    model = ct.models.MLModel(str(package), compute_units=getattr(ct.ComputeUnit, _UNITS[note]))
-    found: Arrays = model.predict(arrays)
-    return found
+class _Prediction:
+    """Core ML's prediction; the last package stays compiled, for the gate runs each several times."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[Path, Any] | None = None
+
+    def __call__(self, package: Path, arrays: Arrays) -> Arrays:
+        if self._loaded is None or self._loaded[0] != package:
+            ct = require_coremltools()
+            note = ct.utils.load_spec(str(package)).description.metadata.userDefined[UNITS_NOTE]
+            units = getattr(ct.ComputeUnit, _UNITS[note])
+            self._loaded = package, ct.models.MLModel(str(package), compute_units=units)
+        found: Arrays = self._loaded[1].predict(arrays)
+        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import sys
 import threading
 from pathlib import Path
@@ -134,6 +135,25 @@ def test_the_command_exports_and_refuses_in_one_sentence(
     random = ["--random-weights", "--model", "nothing", "--out", str(out), "--latent", "1x2x3"]
     assert main(random) == 1
     assert "mobilei2v_270m" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("coremltools", r'needs the package coremltools, .*pip install "pocketvideo\[coreml\]"'),
+        ("coremltools.libmilstoragepython", "built from source .*; export on Linux or macOS"),
+    ],
+)
+def test_without_coremltools_the_command_says_what_to_install(
+    model: PocketModel, tmp_path: Path, capsys: pytest.CaptureFixture[str], missing: str, words: str
+) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_model(path, model)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, missing, None)
+        assert main(["--model", str(path), "--latent", "1x2x3", "--out", str(tmp_path / "out")]) == 1
+    assert re.search(words, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
