@@ -19,6 +19,61 @@ LTXV = {
     "in_channels": 12,
     "num_layers": 2,
 }
+VAE = {
+    "dims": 3,
+    "latent_channels": 128,
+    "norm_layer": "pixel_norm",
+    "latent_log_var": "uniform",
+    "patch_size": 4,
+    "causal_decoder": False,
+    "encoder_base_channels": 8,
+    "decoder_base_channels": 8,
+}
+OLD_VAE = {
+    **VAE,
+    "blocks": [
+        ["res_x", 1],
+        ["compress_all", 1],
+        ["res_x_y", 1],
+        ["compress_all", 1],
+        ["compress_all", 1],
+        ["res_x", 1],
+    ],
+}
+TIMED_VAE = {
+    **VAE,
+    "timestep_conditioning": True,
+    "encoder_blocks": [
+        ["res_x", {"num_layers": 1}],
+        ["compress_space_res", {"multiplier": 2}],
+        ["compress_time_res", {"multiplier": 2}],
+        ["compress_all_res", {"multiplier": 1}],
+        ["compress_all", {}],
+    ],
+    "decoder_blocks": [
+        ["res_x", {"num_layers": 2}],
+        ["compress_all", {"residual": True, "multiplier": 2}],
+        ["compress_space", {}],
+        ["res_x", {"num_layers": 1}],
+        ["compress_time", {}],
+        ["compress_all", {"residual": True, "multiplier": 2}],
+        ["res_x", {"num_layers": 1}],
+    ],
+}
+T5 = {
+    "d_ff": 24,
+    "d_kv": 6,
+    "d_model": 16,
+    "dense_act_fn": "gelu_pytorch_tanh",
+    "is_gated_act": True,
+    "num_heads": 3,
+    "num_layers": 2,
+}
+PROMPTS = (
+    "a red circle moves left",
+    "Two\n  lines,  50% \u2014 \u65e5\u672c\u8a9e \U0001f600 </s> caf\u00e9",
+    "",
+)
 WAN = {"num_heads": 2, "text_dim": 14, "freq_dim": 16}
 STRENGTHS = (0.7, -0.4)
 
@@ -36,6 +91,11 @@ def main() -> None:
     write_ltxv(folder, "ltxv", {})
     write_ltxv(folder, "ltxv_causal", {"causal_temporal_positioning": True})
     write_wan(folder)
+    write_ltxv_vae(folder, "ltxv_vae", OLD_VAE)
+    write_ltxv_vae(folder, "ltxv_vae_timed", TIMED_VAE)
+    write_wan_vae(folder)
+    write_t5(folder)
+    write_umt5(folder)
 
 
 def save(folder: Path, name: str, network: Any, prefix: str, config: dict[str, Any] | None) -> None:
@@ -135,6 +195,95 @@ def write_wan(folder: Path) -> None:
             velocity=out,
             **given,
         )
+
+
+def write_ltxv_vae(folder: Path, name: str, config: dict[str, Any]) -> None:
+    import torch
+    from comfy.ldm.lightricks.vae.causal_video_autoencoder import VideoVAE
+
+    vae = fill(VideoVAE(config=config), 7)
+    vae.per_channel_statistics.get_buffer("std-of-means").abs_().add_(0.5)
+    save(folder, name, vae, "", {"vae": config})
+    latent, image = random(8, 1, 128, 3, 3, 2), random(9, 1, 3, 1, 64, 96)
+    torch.manual_seed(10)
+    noise = torch.randn_like(latent)
+    torch.manual_seed(10)
+    save_values(
+        folder,
+        name,
+        latent=latent,
+        noise=noise,
+        frames=vae.decode(latent),
+        image=image,
+        encoded=vae.encode(image),
+    )
+
+
+def write_wan_vae(folder: Path) -> None:
+    from comfy.latent_formats import Wan21
+    from comfy.ldm.wan.vae import WanVAE
+
+    vae = fill(WanVAE(dim=8, z_dim=16, temperal_downsample=[False, True, True]), 11)
+    save(folder, "wan_vae", vae, "vae.", None)
+    latent = random(12, 1, 16, 4, 3, 2)
+    save_values(folder, "wan_vae", latent=latent, frames=vae.decode(Wan21().process_out(latent)))
+
+
+def tokens(tokenizer: Any, text: str) -> list[int]:
+    """The ids that the host gives to the network."""
+    (batch,) = tokenizer.tokenize_with_weights(text).values()
+    return [int(token) for token, _ in batch[0]]
+
+
+def write_t5(folder: Path) -> None:
+    import torch
+    from comfy.text_encoders.genmo import T5XXLModel
+    from comfy.text_encoders.lt import LTXVT5Tokenizer
+
+    options = {"t5xxl_model_config": {**T5, "vocab_size": 32128}}
+    model = T5XXLModel(device="cpu", dtype=torch.float32, model_options=options)
+    fill(model.transformer, 13)
+    save(folder, "ltxv_text", model.transformer, "", None)
+    tokenizer = LTXVT5Tokenizer()
+    encode(folder, "ltxv_text", model, [tokens(tokenizer, text) for text in PROMPTS])
+
+
+def write_umt5(folder: Path) -> None:
+    import comfy.text_encoders.wan
+    import sentencepiece  # type: ignore[import-not-found]
+    import torch
+    from safetensors.torch import save_file
+
+    text = folder / "corpus.txt"
+    text.write_text("a red circle moves left\na blue square goes right over green ground\n" * 20, "utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=320,
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+    )
+    spiece = torch.frombuffer(bytearray((folder / "spiece.model").read_bytes()), dtype=torch.uint8)
+    tokenizer = comfy.text_encoders.wan.WanT5Tokenizer(tokenizer_data={"spiece_model": spiece})
+    ids = [tokens(tokenizer, prompt) for prompt in PROMPTS]
+    options: dict[str, Any] = {"umt5xxl_model_config": {**T5, "model_type": "umt5", "vocab_size": 512}}
+    options["model_name"] = "umt5xxl"
+    model = comfy.text_encoders.wan.UMT5XXlModel(device="cpu", dtype=torch.float32, model_options=options)
+    fill(model.transformer, 14)
+    state = {key: value.contiguous() for key, value in model.transformer.state_dict().items()}
+    save_file({**state, "spiece_model": spiece}, folder / "wan_text.safetensors")
+    encode(folder, "wan_text", model, ids)
+
+
+def encode(folder: Path, name: str, model: Any, ids: list[list[int]]) -> None:
+    import torch
+
+    features = model(ids)[0]
+    save_values(folder, name, ids=torch.tensor(ids), features=features)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,17 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from comfyui_pocketvideo.mobile_runtime.engine.text import PromptTokenizer
 from comfyui_pocketvideo.pocketvideo.export.adapters.opening import open_part
 from comfyui_pocketvideo.pocketvideo.export.checkpoints import PartFile
 from comfyui_pocketvideo.pocketvideo.export.stages import Component
 from safetensors.torch import load_file
 from torch import Tensor
 
+from host.adapters_whitebox import PROMPTS
 from host.server import SHIM, locate
 
 SCRIPT = Path(__file__).with_name("adapters_whitebox.py")
@@ -58,3 +61,61 @@ def test_a_transformer_computes_what_the_hosts_computes(made: Path, name: str) -
     with torch.no_grad():
         reference = opened.component.reference(**values)
     torch.testing.assert_close(reference, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ltxv_vae", "ltxv_vae_timed"])
+def test_ltx_videos_autoencoder_computes_what_the_hosts_computes(made: Path, name: str) -> None:
+    values = load_file(made / f"{name}.values.safetensors")
+    path = made / f"{name}.safetensors"
+    decoder = open_part(PartFile("ltxv", "vae_decoder", path)).component
+    given = {key: values[key] for key in decoder.inputs}
+    assert ("noise" in given) == name.endswith("timed")
+    assert values["frames"].shape[2:] == (17, 96, 64)
+    torch.testing.assert_close(chain(decoder, given), values["frames"], rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(decoder.reference(**given), values["frames"], rtol=1e-4, atol=1e-4)
+    encoder = open_part(PartFile("ltxv", "vae_encoder", path)).component
+    found = chain(encoder, {"image": values["image"]})
+    torch.testing.assert_close(found, values["encoded"], rtol=1e-4, atol=1e-4)
+
+
+def test_wans_decoder_makes_the_hosts_video_piece_by_piece(made: Path) -> None:
+    values = load_file(made / "wan_vae.values.safetensors")
+    path = made / "wan_vae.safetensors"
+    first = open_part(PartFile("wan", "vae_decoder", path)).component
+    later = open_part(PartFile("wan", "vae_decoder_next", path)).component
+    environment: dict[str, Tensor] = {}
+    frames = []
+    for index in range(values["latent"].shape[2]):
+        part = later if index else first
+        environment["latent"] = values["latent"][:, :, index : index + 1]
+        (stage,) = part.stages
+        with torch.no_grad():
+            out = stage.build()(*(environment[name] for name in stage.inputs))
+        environment.update(zip(stage.outputs, out, strict=True))
+        frames.append(environment["frames"])
+    torch.testing.assert_close(torch.cat(frames, dim=2), values["frames"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ltxv_text", "wan_text"])
+def test_a_prompt_has_the_hosts_tokens_and_features(made: Path, name: str) -> None:
+    values = load_file(made / f"{name}.values.safetensors")
+    tokenizer = locate().comfyui / "comfy" / "text_encoders" / "t5_tokenizer" / "tokenizer.json"
+    path = made / f"{name}.safetensors"
+    opened = open_part(PartFile(name.partition("_")[0], "text_encoder", path, tokenizer=tokenizer))
+    length, pad = opened.described["max_tokens"], opened.described["pad_id"]
+    assert values["ids"].shape == (len(PROMPTS), length)
+    device = PromptTokenizer(opened.files["tokenizer.json"].encode(), length, pad)
+    encoded = [device.encode(prompt) for prompt in PROMPTS]
+    ids, masks = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*encoded, strict=True))
+    assert torch.equal(ids, values["ids"])
+    found = chain(opened.component, {"input_ids": ids, "attention_mask": masks})
+    expected = values["features"]
+    if name == "ltxv_text":
+        # What stands for padding is masked later. An end that is typed ends the text for the host alone.
+        found, expected = (value[[0, 2]] * masks[[0, 2], :, None] for value in (found, expected))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        whole = opened.component.reference(input_ids=ids, attention_mask=masks)
+    rows = [0, 2] if name == "ltxv_text" else [0, 1, 2]
+    torch.testing.assert_close((whole * masks[..., None])[rows], expected, rtol=1e-4, atol=1e-4)

@@ -25,7 +25,8 @@ class FileWeights(Pieces):
         prefix: what the names of the network's tensors begin with there.
         rename: a parameter's name in the network to its name in the file, without the prefix.
         part: names the LoRAs.
-        others: endings of tensors in the file that belong to no parameter, and that is right.
+        within: what the names of tensors begin with (after the prefix) of which none may be left over.
+        others: names of tensors among them that may.
 
     Raises `ExportError` for a file that lacks tensors, has others, or has them in other shapes.
     """
@@ -37,6 +38,7 @@ class FileWeights(Pieces):
         prefix: str,
         rename: Callable[[str], str],
         part: PartFile,
+        within: str = "",
         others: Sequence[str] = (),
     ) -> None:
         super().__init__(network)
@@ -53,7 +55,7 @@ class FileWeights(Pieces):
                     "this form of the model is not exported."
                 )
         for name in sorted(set(held) - set(self.names.values())):
-            if not name.endswith((*NOTES, *others)):
+            if name.startswith(within) and name not in others and not name.endswith(NOTES):
                 raise ExportError(
                     f"'{self.path.name}' holds {name}, which this exporter does not know; "
                     "this form of the model is not exported."

@@ -30,6 +30,12 @@ class Opened:
 OPENERS: dict[tuple[str, str], tuple[str, str]] = {
     ("ltxv", "denoiser"): ("transformers", "open_ltxv"),
     ("wan", "denoiser"): ("transformers", "open_wan"),
+    ("ltxv", "text_encoder"): ("texts", "open_t5"),
+    ("wan", "text_encoder"): ("texts", "open_umt5"),
+    ("ltxv", "vae_decoder"): ("vaes", "open_ltxv_decoder"),
+    ("ltxv", "vae_encoder"): ("vaes", "open_ltxv_encoder"),
+    ("wan", "vae_decoder"): ("vaes", "open_wan_decoder"),
+    ("wan", "vae_decoder_next"): ("vaes", "open_wan_decoder_next"),
 }
 
 
