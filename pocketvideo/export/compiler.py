@@ -3,7 +3,14 @@
 from typing import Any
 
 # Importing them fills the registry.
-from . import lowerings, lowerings_leap, lowerings_primitive, lowerings_sampling  # noqa: F401
+from . import (  # noqa: F401
+    lowerings,
+    lowerings_latents,
+    lowerings_leap,
+    lowerings_primitive,
+    lowerings_sampling,
+    lowerings_schedules,
+)
 from .editor import to_prompt
 from .editor_graph import is_editor_format
 from .errors import WorkflowError
@@ -51,7 +58,7 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
 
 
 def _find_output(prompt: dict[str, Any]) -> str:
-    found: dict[str, list[str]] = {"PocketVideoSendToDevice": [], "SaveVideo": []}
+    found: dict[str, list[str]] = {"PocketVideoSendToDevice": [], "SaveVideo": [], "SaveAnimatedWEBP": []}
     for node_id, raw in prompt.items():
         class_type = raw.get("class_type") if isinstance(raw, dict) else None
         if isinstance(node_id, str) and isinstance(class_type, str) and class_type in found:

@@ -1,14 +1,16 @@
 """The lowerings of loaders, prompts, latents, images and outputs. Sampling is in lowerings_sampling.py."""
 
+from dataclasses import replace
+from typing import Any
+
 from .errors import WorkflowError
 from .lowering import Reader, lowering
 from .plan import ExampleFrame, Lookups, PlanBuilder
+from .sampling import MAX_PROMPT
 from .values import Clip, Conditioning, Latent, Model, Photo, Vae, Video
 
-MAX_PROMPT = 2000
 MAX_SIDE = 2048
 MAX_FRAMES = 257
-MAX_LATENT = 2**22
 MAX_FPS = 120.0
 
 
@@ -68,8 +70,8 @@ def lower_image_to_video(
     size = read_size(node)
     latent = Latent(size.width, size.height, size.frames, first_frame=photo, vae=vae)
     return (
-        Conditioning(positive.clip, positive.text, motion),
-        Conditioning(negative.clip, negative.text, motion),
+        replace(positive, motion=motion),
+        replace(negative, motion=motion),
         latent,
     )
 
@@ -77,21 +79,14 @@ def lower_image_to_video(
 @lowering("VAEDecode")
 def lower_decode(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Photo]:
     """VAE Decode."""
-    latent, vae = node.link("samples", Latent), node.link("vae", Vae)
-    if latent.sampled is None or latent.model is None:
-        node.fail("samples", "is a latent that no sampler has worked on; link a KSampler to it")
-    if vae.name != latent.model.name:
-        node.fail(
-            "vae", f"comes from {vae.name} but the latent from {latent.model.name}; use one model for both"
-        )
-    return (Photo(frames=build.op("frames", "decode", component="vae_decoder", latent=latent.sampled)),)
+    return (Photo(frames=build.op("frames", "decode", **read_decoding(node)[0])),)
 
 
 @lowering("CreateVideo")
 def lower_create_video(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Video]:
     """Create Video; sound is refused."""
     node.unlinked("audio", "holds sound, which a device cannot add")
-    return (Video(_frames(node, "images"), node.number("fps", 1.0, MAX_FPS)),)
+    return (Video(linked_frames(node, "images"), node.number("fps", 1.0, MAX_FPS)),)
 
 
 @lowering("SaveVideo", output=True)
@@ -105,10 +100,22 @@ def lower_save_video(node: Reader, build: PlanBuilder, lookups: Lookups) -> tupl
 @lowering("PocketVideoSendToDevice", output=True)
 def lower_send(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Photo]:
     """Send to Device: where the plan ends. Seen from a node after it, it is the frames that went in."""
-    frames = _frames(node, "images")
+    frames = linked_frames(node, "images")
     if node.is_end:
         build.op("video", "write_video", frames=frames, fps=node.number("fps", 1.0, MAX_FPS))
     return (Photo(frames=frames),)
+
+
+def read_decoding(node: Reader) -> tuple[dict[str, Any], Latent, Vae]:
+    """The fields of the op that decodes `samples`, the latent and its VAE."""
+    latent, vae = node.link("samples", Latent), node.link("vae", Vae)
+    if latent.sampled is None or latent.model is None:
+        node.fail("samples", "is a latent that no sampler has worked on; link a KSampler to it")
+    if vae.name != latent.model.name:
+        node.fail(
+            "vae", f"comes from {vae.name} but the latent from {latent.model.name}; use one model for both"
+        )
+    return {"component": "vae_decoder", "latent": latent.sampled}, latent, vae
 
 
 def read_size(node: Reader) -> Latent:
@@ -121,7 +128,7 @@ def read_size(node: Reader) -> Latent:
     )
 
 
-def _frames(node: Reader, name: str) -> object:
+def linked_frames(node: Reader, name: str) -> object:
     images = node.link(name, Photo)
     if images.frames is None:
         node.fail(name, "is an input image; link a VAE Decode node to it")

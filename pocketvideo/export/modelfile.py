@@ -52,6 +52,9 @@ def read_geometry(path: Path) -> Geometry:
             temporal=int(vae.get("patch_size_t", 1)) * 2**halvings,
             shift=float(defaults["shift"]),
             motion=float(defaults["motion"]),
+            # As nodes/host/model.py makes ComfyUI's MODEL of it.
+            any_multiplier=True,
+            zero_is_padding=True,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WorkflowError(

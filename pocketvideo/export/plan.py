@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+# Components that run with the weights of another one.
+TWIN_OF = {"denoiser_pairs": "denoiser", "denoiser_similar": "denoiser"}
+
 Value = Any  # a JSON literal, {"input": name} or {"op": id}
 
 
@@ -14,7 +17,9 @@ class Geometry:
 
     `spatial` and `temporal` are the VAE's compression: T frames of H by W pixels are a latent of
     [1, channels, (T - 1) // temporal + 1, H // spatial, W // spatial]. `shift`, `curve` and `multiplier` (of
-    the time that the network is told) are those of ComfyUI's sampling for the model.
+    the time that the network is told) are those of ComfyUI's sampling for the model. `any_multiplier` says
+    that the network is told the same whatever multiplier a node sets, `zero_is_padding` that it passes over
+    text features of zeros, `merges` that its denoiser has twins that merge tokens.
     """
 
     channels: int
@@ -24,6 +29,9 @@ class Geometry:
     motion: float
     multiplier: float = 1.0
     curve: str = "flow"
+    any_multiplier: bool = False
+    zero_is_padding: bool = False
+    merges: bool = True
 
     def latent_shape(self, width: int, height: int, frames: int) -> list[int]:
         """The latent's shape [1, C, F, H, W] for a clip of that many pixels and frames."""
@@ -78,7 +86,9 @@ class Plan:
     @property
     def components(self) -> tuple[str, ...]:
         """The names of the components that the ops use, in order of first use."""
-        return tuple(dict.fromkeys(op["component"] for op in self.ops if "component" in op))
+        used = [op["component"] for op in self.ops if "component" in op]
+        twins = [op["merge"]["component"] for op in self.ops if "merge" in op]
+        return tuple(dict.fromkeys([*used, *twins]))
 
 
 class PlanBuilder:

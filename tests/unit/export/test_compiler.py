@@ -169,7 +169,7 @@ def test_a_node_without_a_lowering_is_named_with_title_id_and_replacement():
 @pytest.mark.parametrize(
     ("node_id", "name", "value", "said"),
     [
-        ("5", "sampler_name", "dpmpp_2m", "euler"),
+        ("5", "sampler_name", "dpmpp_sde", "euler"),
         ("5", "scheduler", "turbo", "simple"),
         ("5", "steps", 0, "1 to 200"),
         ("5", "steps", True, "1 to 200"),
@@ -199,14 +199,6 @@ def test_a_value_that_a_device_cannot_take_is_named(node_id, name, value, said):
     message = refusal(prompt)
     assert said in message
     assert prompt[node_id]["_meta"]["title"] in message or prompt["5"]["_meta"]["title"] in message
-
-
-def test_a_second_sampler_is_refused():
-    prompt = prompts.text_to_video()
-    prompt["55"] = copy.deepcopy(prompt["5"])
-    prompt["55"]["inputs"]["latent_image"] = ["5", 0]
-    prompt["6"]["inputs"]["samples"] = ["55", 0]
-    assert "samples once" in refusal(prompt)
 
 
 def test_the_motion_of_both_prompts_has_to_agree():
@@ -249,36 +241,6 @@ def test_compiling_imports_neither_torch_nor_onnx():
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_list_of_node_types_is_the_documented_one():
-    assert set(REGISTRY) == {
-        "BasicGuider",
-        "BasicScheduler",
-        "CFGGuider",
-        "CLIPTextEncode",
-        "CreateVideo",
-        "KSampler",
-        "KSamplerSelect",
-        "LoadImage",
-        "PocketVideoEmptyLatent",
-        "PocketVideoExampleImage",
-        "PocketVideoImageToVideo",
-        "PocketVideoLeap",
-        "PocketVideoLeapReport",
-        "PocketVideoModelLoader",
-        "PocketVideoSendToDevice",
-        "PrimitiveBoolean",
-        "PrimitiveFloat",
-        "PrimitiveInt",
-        "PrimitiveString",
-        "PrimitiveStringMultiline",
-        "RandomNoise",
-        "SamplerCustom",
-        "SamplerCustomAdvanced",
-        "SaveVideo",
-        "VAEDecode",
-    }
 
 
 # A device needs a second graph per kind of block to merge tokens, which part 3 brings; its template says so.

@@ -71,7 +71,7 @@ def test_sampler_custom_is_the_same_op():
     )
     assert denoise(prompt) == denoise(leaping())
     prompt["5"]["inputs"]["add_noise"] = False
-    assert "a device begins with noise" in refusal(prompt)
+    assert "holds no noise" in refusal(prompt)
     prompt["5"]["inputs"]["add_noise"] = "yes"
     assert "switch it on or off" in refusal(prompt)
 
