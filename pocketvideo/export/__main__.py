@@ -13,6 +13,7 @@ from .compiler import compile_workflow
 from .errors import ExportError, WorkflowError
 from .modelfile import read_geometry
 from .plan import Geometry
+from .precision import AUTO, LEVELS, describe, parse_precision
 from .prompt import MAX_PROMPT_BYTES, parse_prompt
 
 
@@ -63,6 +64,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--seed", type=int, default=0, help="with --random-weights: which random weights")
     made.add_argument(
+        "--precision",
+        default="fp32",
+        metavar="[COMPONENT=]LEVEL[:DB],...",
+        help=f"how weights are stored: {', '.join((*LEVELS, AUTO))}; for one component as in denoiser=int8, "
+        "with the PSNR in dB to reach as in denoiser=auto:42 (default: %(default)s)",
+    )
+    made.add_argument(
         "--out", type=Path, required=True, help="folder for the bundle; an old bundle in it is replaced"
     )
     made.add_argument("--output-node", help="id of the node to end in, where the workflow has several")
@@ -89,6 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\r{error}", file=sys.stderr)
         return 1
     size = sum(entry["bytes"] for entry in bundle.files.values())
+    for name, component in bundle.manifest["components"].items():
+        levels = [stage["precision"] for stage in component["stages"] if "precision" in stage]
+        if levels:
+            bar = bundle.manifest["self_test"]["components"][name]["min_psnr"]
+            print(f"{name}: {describe(levels)}; a device has to reach {bar:.0f} dB")
     print(f"bundle {bundle.id}: {len(bundle.files)} files, {size / 1e6:.1f} MB in {args.out}")
     return 0
 
@@ -97,7 +110,13 @@ def _random(args: argparse.Namespace) -> Bundle:
     from .random_bundle import export_random
 
     return export_random(
-        args.model, args.out, cache_dir=args.cache, clip=tuple(args.clip), seed=args.seed, progress=_show
+        args.model,
+        args.out,
+        cache_dir=args.cache,
+        clip=tuple(args.clip),
+        seed=args.seed,
+        precision=parse_precision(args.precision),
+        progress=_show,
     )
 
 
@@ -107,7 +126,14 @@ def _workflow(args: argparse.Namespace) -> Bundle:
         prompt = parse_prompt(file.read(MAX_PROMPT_BYTES + 1))
     lookups = FolderLookups(model, args.photos or args.workflow.parent)
     plan = compile_workflow(prompt, args.output_node, lookups)
-    return export_bundle(plan, model, args.out, cache_dir=args.cache, progress=_show)
+    return export_bundle(
+        plan,
+        model,
+        args.out,
+        cache_dir=args.cache,
+        precision=parse_precision(args.precision),
+        progress=_show,
+    )
 
 
 def _show(done: int, total: int, words: str) -> None:

@@ -5,6 +5,7 @@ always. `auto` begins at 4 bits and raises what hurts most until its target is m
 stands in `precision_weights.py`, which stage gets what in `precision_choice.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import ExportError
@@ -71,6 +72,11 @@ def parse_precision(text: str) -> Precision:
                 f"one of {', '.join(COMPONENTS)}, then = and a level, or one level for all."
             )
     return Precision(fallback or FULL, tuple(sorted(named.items())))
+
+
+def describe(levels: Sequence[str]) -> str:
+    """How many stages have which level: `8 x int4, 2 x int8`."""
+    return ", ".join(f"{levels.count(level)} x {level}" for level in LEVELS if level in levels)
 
 
 def _wanted(text: str) -> Wanted:

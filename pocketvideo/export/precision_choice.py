@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from .errors import ParityError
-from .precision import GATES, LEVELS, Wanted
+from .precision import GATES, LEVELS, Wanted, describe
 from .precision_run import Lowered, Variants
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def choose(variants: Variants, wanted: Wanted, step: Step) -> Lowered:
     found = variants.measure(start(len(variants.stages), wanted.level))
     goal = wanted.target
     while not found.good(wanted.target):
-        log.info("%s: %s reach %.1f dB", variants.name, describe(found.levels), found.psnr)
+        log.info("%s: %s, %.1f dB", variants.name, describe(found.levels), found.psnr)
         levels = found.levels
         while levels == found.levels:
             if goal > MOST or set(levels) == {"fp32"}:
@@ -69,7 +69,7 @@ def choose(variants: Variants, wanted: Wanted, step: Step) -> Lowered:
         step(f"Measuring {variants.name} in {describe(levels)}")
         found = variants.measure(levels)
         goal += max(0.0, wanted.target - found.psnr)
-    log.info("%s: %s reach %.1f dB", variants.name, describe(found.levels), found.psnr)
+    log.info("%s: %s, %.1f dB", variants.name, describe(found.levels), found.psnr)
     return found
 
 
@@ -103,12 +103,6 @@ def raise_to(
 def decibels(error: float) -> float:
     """PSNR of a squared error over the squared peak."""
     return math.inf if error <= 0 else -10 * math.log10(error)
-
-
-def describe(levels: Sequence[str]) -> str:
-    """`8 of int4, 2 of int8`: how many stages have which level."""
-    counts = {level: levels.count(level) for level in LEVELS if level in levels}
-    return ", ".join(f"{count} of {level}" for level, count in counts.items())
 
 
 def _bearable(found: Lowered) -> tuple[str, ...]:

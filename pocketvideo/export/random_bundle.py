@@ -14,6 +14,7 @@ from ...mobile_runtime.bundle import Bundle, Manifest, write_bundle
 from .bundling import CREATED_BY, SELF_TEST, WORKFLOW, Progress, check_target
 from .cache import ExportCache, code_fingerprint
 from .errors import ExportError
+from .precision import FLOAT32, FULL, Precision
 from .stages import Stage
 
 
@@ -24,6 +25,7 @@ def export_random(
     cache_dir: str | Path,
     clip: tuple[int, int, int] = (17, 256, 448),
     seed: int = 0,
+    precision: Precision = FLOAT32,
     progress: Progress | None = None,
 ) -> Bundle:
     """Write the bundle of a preset's denoiser with random weights into `out_dir`, and return it.
@@ -33,6 +35,8 @@ def export_random(
         out_dir: a new folder, or one that holds a bundle, which is replaced once the new one is finished.
         cache_dir: where graphs are kept; weights are not kept, as they follow from the seed.
         clip: frames, height and width in pixels that the memory estimate is for.
+        seed: which random weights.
+        precision: how the weights are stored, from `parse_precision`.
         progress: called with units done, units in all, and a few words.
 
     Raises:
@@ -43,6 +47,7 @@ def export_random(
         from .components import graph_key, list_files, write_stages
         from .graphs import export_stage
         from .memory import component_peak
+        from .precision_export import lower_component
         from .random_weights import RANDOM_PRESETS
     except ImportError as error:
         raise ExportError(
@@ -57,20 +62,35 @@ def export_random(
     preset = RANDOM_PRESETS[preset_name]
     part = preset.component(seed)
     cache, code = ExportCache(Path(cache_dir)), code_fingerprint()
-    done = 0
+    wanted = precision.of(part.name)
+    done, total = 0, len(part.stages) + 2
 
     def step(words: str) -> None:
         nonlocal done
         if progress is not None:
-            progress(done, len(part.stages) + 2, words)
+            progress(done, total, words)
         done += 1
+
+    def extra(words: str) -> None:
+        nonlocal total
+        total += 1
+        step(words)
 
     def graph(stage: Stage) -> Path:
         key = graph_key(code, part.name, preset.identity, stage.graph)
         return cache.graph(key, lambda: export_stage(stage, part.axes, f"{part.name}/{stage.graph}"))
 
     def fill(folder: Path) -> None:
-        entry = write_stages(folder, part, preset.length, graph, step)
+        if wanted.level == FULL.level:
+            entry = write_stages(folder, part, preset.length, graph, step)
+        else:
+            # Beside the bundle rather than where the system keeps small things: a network may be large.
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.float32-") as plain:
+                entry = write_stages(Path(plain), part, preset.length, graph, step)
+                entry |= {"files": {SELF_TEST: []}}
+                entry = lower_component(
+                    folder, source=Path(plain), entry=entry, name=part.name, wanted=wanted, step=extra
+                )
         step("Writing the bundle")
         frames, height, width = preset.grid(*clip)
         sizes = {"batch": 1, "frames": frames, "height": height, "width": width, "length": preset.length}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 
@@ -13,6 +14,7 @@ from comfyui_pocketvideo.mobile_runtime.bundle import check_graph, open_tensors,
 from comfyui_pocketvideo.mobile_runtime.engine import run_bundle, self_test
 from comfyui_pocketvideo.pocketvideo import models
 from comfyui_pocketvideo.pocketvideo.export import ExportCancelled, ExportError, ParityError
+from comfyui_pocketvideo.pocketvideo.export.__main__ import main
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from comfyui_pocketvideo.pocketvideo.export.precision import Wanted, parse_precision
 from comfyui_pocketvideo.pocketvideo.export.precision_choice import choose, decibels, raise_to, start
@@ -112,8 +114,8 @@ def test_packing_loses_at_most_its_step(n_in: int, n_out: int, size: float, seed
     error = unpack_int4(four, "w", n_in) - weight
     # Sixteen steps over the range of a block of 32: never more than an eighth of the largest value off.
     assert np.abs(error).max() <= np.abs(weight).max() * 0.31
-    for start in range(0, n_in, 32):
-        block = weight[start : start + 32]
+    for first in range(0, n_in, 32):
+        block = weight[first : first + 32]
         plain = np.abs(block).max(0) / 7
         usual = np.square(np.rint(block / plain) * plain - block).sum(0)
         # Room for scales in float16, which show where one value is all there is to a block.
@@ -290,6 +292,17 @@ def test_a_stage_that_misses_its_own_gate_is_raised(exported, tmp_path, monkeypa
     worst = reached.stages.index(min(reached.stages))
     assert found.levels[worst] == "int8"
     assert found.good(10)
+
+
+def test_the_command_takes_a_precision_and_says_what_became_of_it(exported, tmp_path, capsys):
+    workflow = tmp_path / "workflow.json"
+    workflow.write_text(json.dumps(exported.plan.workflow))
+    arguments = ["--workflow", workflow, "--model", exported.desk.model_path, "--out", tmp_path / "out"]
+    arguments += ["--cache", exported.cache, "--photos", exported.desk.photo.parent, "--precision"]
+    assert main([str(value) for value in [*arguments, "denoiser=int8"]]) == 0
+    assert "denoiser: 3 x int8, 2 x fp16; a device has to reach 34 dB" in capsys.readouterr().out
+    assert main([str(value) for value in [*arguments, "denoiser=int7"]]) == 1
+    assert "no precision 'int7'" in capsys.readouterr().err
 
 
 def test_measuring_can_be_cancelled(exported, tmp_path):

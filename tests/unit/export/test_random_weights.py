@@ -10,6 +10,7 @@ from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from comfyui_pocketvideo.mobile_runtime.engine import EngineError, run_bundle, self_test
 from comfyui_pocketvideo.pocketvideo.export import ExportError
 from comfyui_pocketvideo.pocketvideo.export.__main__ import main
+from comfyui_pocketvideo.pocketvideo.export.precision import parse_precision
 from comfyui_pocketvideo.pocketvideo.export.random_bundle import export_random
 from comfyui_pocketvideo.pocketvideo.export.random_weights import RANDOM_PRESETS, RandomWeights
 from comfyui_pocketvideo.pocketvideo.models import Denoiser, DenoiserConfig
@@ -70,7 +71,14 @@ def test_a_preset_becomes_a_bundle_that_proves_itself_and_makes_no_video(tmp_pat
     )
     assert again.id == bundle.id, "the same seed gives the same bundle, and replaces the old one"
     assert steps[0][0] == 0 and steps[-1][0] == steps[-1][1]
-    assert [path.name for path in tmp_path.iterdir() if "unfinished" in path.name] == []
+    lower = export_random(
+        "pocket_shapes", tmp_path / "a", cache_dir=cache, precision=parse_precision("denoiser=int4")
+    )
+    levels = [stage["precision"] for stage in lower.manifest["components"]["denoiser"]["stages"]]
+    assert levels == ["int8", *["int4"] * 8, "int8"]
+    assert lower.manifest["memory"]["weights"] < 0.25 * bundle.manifest["memory"]["weights"]
+    assert self_test(lower, threads=2)["denoiser"].psnr >= 25
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "cache"]
 
 
 def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
