@@ -120,7 +120,7 @@ def test_packing_loses_at_most_its_step(n_in: int, n_out: int, size: float, seed
         usual = np.square(np.rint(block / plain) * plain - block).sum(0)
         # Room for scales in float16, which show where one value is all there is to a block.
         room = len(block) * (np.abs(block).max(0) * 1e-3) ** 2
-        assert np.all(np.square(error[start : start + 32]).sum(0) <= 1.01 * usual + room)
+        assert np.all(np.square(error[first : first + 32]).sum(0) <= 1.01 * usual + room)
 
 
 def test_a_weight_of_zeros_stays_zero() -> None:
