@@ -166,7 +166,12 @@ class PocketVideoModel(comfy.model_base.BaseModel):
         """Time per frame `[B, F]`: 0 where a frame is given, t where it is made (MobileI2V's conditioning).
 
         The network knows one time per frame, so a mask that covers a part of a frame counts for all of it.
+
+        A node that changes the shift changes the multiplier, too: ModelSamplingSD3 sets 1000, which suits most
+        video models. This network was trained on sigma itself and makes noise of anything else, so what was
+        multiplied is divided again, and ModelSamplingSD3 and ModelSamplingAuraFlow both mean the shift alone.
         """
+        timestep = timestep / getattr(self.model_sampling, "multiplier", 1.0)
         if denoise_mask is None:
             return timestep
         return timestep[:, None] * denoise_mask.amax(dim=(1, 3, 4)).to(timestep)

@@ -66,6 +66,12 @@ def test_the_network_sees_sigma_itself_as_time(seen: dict[str, Any]) -> None:
     assert seen["shift"] == DEFAULTS["shift"]
 
 
+def test_the_network_is_told_sigma_whatever_node_changed_the_shift(seen: dict[str, Any]) -> None:
+    """ModelSamplingSD3 multiplies the time by 1000, which the network would take for noise beyond noise."""
+    assert len(seen["told"]) == 3
+    assert seen["told"] == [pytest.approx(seen["told"][0], abs=1e-6)] * 3
+
+
 def test_half_precision_is_close(seen: dict[str, Any]) -> None:
     assert seen["half_dtype"] == "torch.bfloat16"
     assert seen["half_error"] < 0.05

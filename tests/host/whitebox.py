@@ -111,6 +111,23 @@ def look(model_file: str) -> dict[str, Any]:
     mask = torch.ones((1, 1, 3, 2, 2))
     mask[:, :, 0] = 0
     times = model.model.process_timestep(torch.tensor([0.7]), denoise_mask=mask)
+    told = []
+    from comfy_extras.nodes_model_advanced import ModelSamplingAuraFlow, ModelSamplingSD3
+
+    seen = model.clone()
+
+    def listen(executor: Any, x: Any, timestep: Any, *args: Any, **kwargs: Any) -> Any:
+        told.append(timestep.flatten().tolist())
+        return executor(x, timestep, *args, **kwargs)
+
+    seen.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, "test", listen)
+    seen.model_options["transformer_options"]["wrappers"] = seen.wrappers
+    for shifted in (
+        seen,
+        ModelSamplingSD3().patch(seen, 5.0)[0],
+        ModelSamplingAuraFlow().patch_aura(seen, 5.0)[0],
+    ):
+        evaluate(shifted)
 
     sampling = model.get_model_object("model_sampling")
     comfy.cli_args.args.bf16_unet = True
@@ -129,6 +146,7 @@ def look(model_file: str) -> dict[str, Any]:
         "hooked_equal": torch.equal(hooked_out, whole),
         "skipped_differs": not torch.equal(evaluate(skipped), whole),
         "times": times.tolist(),
+        "told": told,
         "time_of_half": float(sampling.timestep(torch.tensor(0.5))),
         "shift": float(sampling.shift),
         "half_dtype": str(next(half.model.diffusion_model.parameters()).dtype),
