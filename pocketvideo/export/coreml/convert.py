@@ -60,7 +60,7 @@ def convert_stage(
     ct = require_coremltools()
     frames, height, width = options.sizes.largest
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = _program(
                 Varargs(coreml_form(module, frames * height * width)).eval(),
                 example_inputs(stage, component.axes, options.sizes, length),
@@ -116,7 +116,7 @@ def hint(module: nn.Module, precision: str, sizes: Sizes) -> str:
 def require_coremltools() -> Any:
     """The module coremltools; raises `ExportError` with the command that installs it."""
     try:
-        with _quiet():
+        with quiet():
             import coremltools
             import coremltools.libmilstoragepython  # writes weights; a build from source comes without
     except ImportError as error:
@@ -215,7 +215,7 @@ def _feeds_angle(operation: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep coremltools' progress bars and notes on untested versions from a user who has a bar already."""
     loggers = [logging.getLogger(name) for name in ("coremltools", "torch.export")]
     levels = [one.level for one in loggers]
