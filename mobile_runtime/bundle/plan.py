@@ -140,7 +140,7 @@ def _check_inputs(manifest: Manifest, op: Op, where: str) -> None:
     fields: dict[str, Any] = {**op, **op["schedule"]} if op["op"] == "denoise" else dict(op)
     for field, types in _INPUTS.items():
         value = fields.get(field)
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or "input" not in value:
             continue
         spec = manifest["inputs"].get(value["input"])
         if spec is None:

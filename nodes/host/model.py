@@ -167,8 +167,8 @@ class PocketVideoModel(comfy.model_base.BaseModel):
 
         The network knows one time per frame, so a mask that covers a part of a frame counts for all of it.
 
-        A node that changes the shift changes the multiplier, too: ModelSamplingSD3 sets 1000, which suits most
-        video models. This network was trained on sigma itself and makes noise of anything else, so what was
+        A node that changes the shift changes the multiplier, too: ModelSamplingSD3 sets 1000, as most
+        video models want it. This network was trained on sigma and makes noise of anything else, so what was
         multiplied is divided again, and ModelSamplingSD3 and ModelSamplingAuraFlow both mean the shift alone.
         """
         timestep = timestep / getattr(self.model_sampling, "multiplier", 1.0)
