@@ -31,8 +31,8 @@ def lower_image_scale(node: Reader, build: PlanBuilder, lookups: Lookups) -> tup
         node.fail("image", "is scaled already; scale it once")
     node.choice("upscale_method", ("bilinear",))
     node.choice("crop", ("center",))
-    size = {side: node.integer(side, 16, MAX_SIDE) for side in ("width", "height")}
-    return (replace(photo, **size),)
+    width, height = node.integer("width", 16, MAX_SIDE), node.integer("height", 16, MAX_SIDE)
+    return (replace(photo, width=width, height=height),)
 
 
 @lowering("VAEEncode")
