@@ -9,8 +9,8 @@ import torch
 
 from host.acceleration import assert_close, merge_pairs, merge_similar, said
 from host.client import ComfyClient, PromptRejected, RunResult
-from host.families import FAMILIES, GIVEN, install, sample, sample_and_run, sample_graph
-from host.graphs import node
+from host.families import FAMILIES, GIVEN, GUIDER, install, sample, sample_and_run, sample_graph
+from host.graphs import SAMPLED, node, save_latent
 from host.pocket import message, read_latent
 from host.server import ComfyServer
 
@@ -134,6 +134,21 @@ def test_a_second_merge_on_the_same_model_is_refused(host: ComfyServer, client: 
     install(host)
     run = client.run(sample_graph(FAMILIES["wan21"], model=[merge_pairs(), merge_pairs()]))
     assert "passed Temporal Token Merge before" in message(run)
+
+
+def test_two_merges_of_the_same_settings_each_tell_what_they_did(
+    host: ComfyServer, client: ComfyClient
+) -> None:
+    """ComfyUI's cache would otherwise give the second node the first one's model, which tells the first."""
+    install(host)
+    graph = sample_graph(FAMILIES["pocket"], model=[merge_pairs()], prefix="latents/merge-first")
+    graph["150"] = graph["100"]
+    graph["151"] = node("CFGGuider", **{**graph[GUIDER]["inputs"], "model": ["150", 0]})
+    graph["152"] = node("SamplerCustomAdvanced", **{**graph[SAMPLED]["inputs"], "guider": ["151", 0]})
+    graph["153"] = save_latent("latents/merge-second", ("152", 0))["9"]
+    run = client.run(graph).require_success()
+    told = {event.data["node"] for event in run.of_type("progress_text") if "Merged" in event.data["text"]}
+    assert told == {"100", "150"}
 
 
 def test_a_window_that_is_empty_is_refused(client: ComfyClient, host: ComfyServer) -> None:
