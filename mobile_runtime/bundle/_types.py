@@ -137,6 +137,15 @@ class EncodeText(TypedDict):
     text: TextValue
 
 
+class LoadText(TypedDict):
+    """Text features that were encoded on the desk, from a safetensors file: context [1, L, D] and mask [1,
+    L], float32."""
+
+    id: Name
+    op: Literal["load_text"]
+    features: Path
+
+
 class ZeroText(TypedDict):
     """Text features of zeros in the shape of others (ComfyUI's ConditioningZeroOut); keep_mask keeps their
     mask, else it is zero, too."""
@@ -342,4 +351,4 @@ Schedule = Union["NamedSchedule", "LtxvSchedule", "ManualSchedule"]
 Leap = Union["AdaptiveLeap", "FixedLeap"]
 
 
-Op = Union["EncodeText", "ZeroText", "EncodeImage", "Noise", "Denoise", "Decode", "WriteVideo"]
+Op = Union["EncodeText", "LoadText", "ZeroText", "EncodeImage", "Noise", "Denoise", "Decode", "WriteVideo"]

@@ -585,6 +585,22 @@ def validate____defs_op(data, custom_formats={}, name_prefix=None):
             if "op" in data_keys:
                 data_keys.remove("op")
                 data__op = data["op"]
+                if not (isinstance(data__op, str) and data__op == 'load_text'):
+                    raise SchemaError("" + (name_prefix or "data") + ".op must be same as const definition: load_text")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_loadtext(data, custom_formats, (name_prefix or "data") + "")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['op']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "op" in data_keys:
+                data_keys.remove("op")
+                data__op = data["op"]
                 if not (isinstance(data__op, str) and data__op == 'zero_text'):
                     raise SchemaError("" + (name_prefix or "data") + ".op must be same as const definition: zero_text")
     except SchemaError:
@@ -680,8 +696,8 @@ def validate____defs_op(data, custom_formats={}, name_prefix=None):
         if "op" in data_keys:
             data_keys.remove("op")
             data__op = data["op"]
-            if not (isinstance(data__op, str) and data__op == 'encode_text' or isinstance(data__op, str) and data__op == 'zero_text' or isinstance(data__op, str) and data__op == 'encode_image' or isinstance(data__op, str) and data__op == 'noise' or isinstance(data__op, str) and data__op == 'denoise' or isinstance(data__op, str) and data__op == 'decode' or isinstance(data__op, str) and data__op == 'write_video'):
-                raise SchemaError("" + (name_prefix or "data") + ".op must be one of ['encode_text', 'zero_text', 'encode_image', 'noise', 'denoise', 'decode', 'write_video']")
+            if not (isinstance(data__op, str) and data__op == 'encode_text' or isinstance(data__op, str) and data__op == 'load_text' or isinstance(data__op, str) and data__op == 'zero_text' or isinstance(data__op, str) and data__op == 'encode_image' or isinstance(data__op, str) and data__op == 'noise' or isinstance(data__op, str) and data__op == 'denoise' or isinstance(data__op, str) and data__op == 'decode' or isinstance(data__op, str) and data__op == 'write_video'):
+                raise SchemaError("" + (name_prefix or "data") + ".op must be one of ['encode_text', 'load_text', 'zero_text', 'encode_image', 'noise', 'denoise', 'decode', 'write_video']")
     return data
 
 def validate____defs_writevideo(data, custom_formats={}, name_prefix=None):
@@ -1649,6 +1665,32 @@ def validate____defs_zerotext(data, custom_formats={}, name_prefix=None):
             data__keepmask = data["keep_mask"]
             if not isinstance(data__keepmask, (bool)):
                 raise SchemaError("" + (name_prefix or "data") + ".keep_mask must be boolean")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_loadtext(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['id', 'op', 'features']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "id" in data_keys:
+            data_keys.remove("id")
+            data__id = data["id"]
+            validate____defs_name(data__id, custom_formats, (name_prefix or "data") + ".id")
+        if "op" in data_keys:
+            data_keys.remove("op")
+            data__op = data["op"]
+            if not (isinstance(data__op, str) and data__op == 'load_text'):
+                raise SchemaError("" + (name_prefix or "data") + ".op must be same as const definition: load_text")
+        if "features" in data_keys:
+            data_keys.remove("features")
+            data__features = data["features"]
+            validate____defs_path(data__features, custom_formats, (name_prefix or "data") + ".features")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data

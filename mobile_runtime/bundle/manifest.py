@@ -14,12 +14,13 @@ from . import strict_json
 from ._types import File, Manifest
 from ._validator import SchemaError, validate
 from .errors import ManifestError
-from .plan import check_plan, input_files
+from .plan import check_plan, feature_files, input_files
 
 MANIFEST_NAME = "manifest.json"
 MAX_GRAPH_BYTES = 64 * 2**20
 MAX_TOKENIZER_BYTES = 64 * 2**20
 MAX_PHOTO_BYTES = 64 * 2**20
+MAX_FEATURE_BYTES = 64 * 2**20
 MAX_WORKFLOW_BYTES = 16 * 2**20
 MAX_BUNDLE_BYTES = 2**37
 # Windows cannot hold these names, whatever their ending, and a bundle goes to any device.
@@ -77,6 +78,8 @@ def references(manifest: Manifest) -> Iterable[tuple[str, str, int]]:
     yield manifest["workflow"], ".json", MAX_WORKFLOW_BYTES
     for path in input_files(manifest):
         yield path, "", MAX_PHOTO_BYTES
+    for path in feature_files(manifest):
+        yield path, ".safetensors", MAX_FEATURE_BYTES
 
 
 def graph_files(manifest: Manifest) -> set[str]:

@@ -19,6 +19,7 @@ MAX_SEED = 2**64 - 1
 # What each op makes, and what its references must be.
 RESULT = {
     "encode_text": "text features",
+    "load_text": "text features",
     "zero_text": "text features",
     "encode_image": "latent",
     "noise": "noise",
@@ -90,6 +91,13 @@ def input_files(manifest: Manifest) -> Iterable[str]:
     for op in manifest["plan"]:
         if op["op"] == "encode_image" and isinstance(op["image"], str):
             yield op["image"]
+
+
+def feature_files(manifest: Manifest) -> Iterable[str]:
+    """The files of text features that the plan names."""
+    for op in manifest["plan"]:
+        if op["op"] == "load_text":
+            yield op["features"]
 
 
 def _check_input(name: str, spec: Input) -> None:

@@ -24,7 +24,7 @@ from .preview import preview
 from .progress import Progress, Watch
 from .scheduling import plan_sigmas
 from .streaming import Component, SessionOptions, WeightReport
-from .text import PromptTokenizer
+from .text import PromptTokenizer, read_features
 from .tiling import Tiling, decode_tiled
 from .video import to_frames, write_mp4
 from .webp import write_webp
@@ -182,6 +182,12 @@ def _encode_text(state: _State, op: Any) -> TextFeatures:
     return TextFeatures(result["context"], mask.astype(np.float32))
 
 
+def _load_text(state: _State, op: Any) -> TextFeatures:
+    made = TextFeatures(*read_features(state.bundle.path(op["features"])))
+    state.watch.report(op["id"], op["op"], 1, 1)
+    return made
+
+
 def _zero_text(state: _State, op: Any) -> TextFeatures:
     text: TextFeatures = state.value(op["text"])
     mask = text.mask if op["keep_mask"] else np.zeros_like(text.mask)
@@ -315,6 +321,7 @@ _OPS: Mapping[str, Any] = cast(
     Mapping[str, Any],
     {
         "encode_text": _encode_text,
+        "load_text": _load_text,
         "zero_text": _zero_text,
         "encode_image": _encode_image,
         "noise": _noise,

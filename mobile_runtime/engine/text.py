@@ -1,13 +1,16 @@
-"""Prompts to token ids.
+"""Prompts to token ids, and text features that were made on the desk.
 
 What a prompt goes through (case, end token) is written in the bundle's tokenizer.json.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from tokenizers import Tokenizer
 
+from ..bundle import open_tensors
 from .errors import EngineError
 
 
@@ -34,3 +37,20 @@ class PromptTokenizer:
         ids[0, : len(found)] = found
         mask[0, : len(found)] = 1
         return ids, mask
+
+
+def read_features(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Context `[1, L, D]` and mask `[1, L]` of a file of text features, float32.
+
+    Raises EngineError for other tensors, WeightsError for a file that is none.
+    """
+    tensors = open_tensors(path)
+    if tensors.keys() != {"context", "mask"}:
+        raise EngineError("The bundle's encoded prompt does not hold text features; export the bundle again.")
+    context, mask = tensors["context"], tensors["mask"]
+    if context.ndim != 3 or context.shape[:2] != mask.shape or len(mask) != 1:
+        raise EngineError(
+            f"The bundle's encoded prompt has the shape {context.shape} and its mask {mask.shape}, which do not"
+            " fit together; export the bundle again."
+        )
+    return context.astype(np.float32), mask.astype(np.float32)

@@ -5,13 +5,14 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
 from ...mobile_runtime.bundle import MANIFEST_NAME, Bundle, Manifest, open_tensors, write_bundle
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
+from .fixed_prompts import EDITABLE, FEATURES, with_prompts, write_features
 from .modelfile import file_digest, read_config
 from .plan import ExampleFrame, PhotoSource, Plan
 from .precision import FLOAT32, FULL, Precision
@@ -31,6 +32,7 @@ def export_bundle(
     *,
     cache_dir: str | Path,
     precision: Precision = FLOAT32,
+    prompts: str = EDITABLE,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Bundle:
@@ -43,6 +45,8 @@ def export_bundle(
         cache_dir: where exports are kept; the same folder makes the next export of this model a matter of
         copying.
         precision: how each component's weights are stored, from `parse_precision`; float32 if not given.
+        prompts: `editable` sends the text encoder, `fixed` the encoded prompts, which the device's user then
+        cannot change.
         progress: called with units done, units in all, and a few words.
         cancel: when set, the export stops at the next unit with `ExportCancelled`; what is finished stays
         cached.
@@ -55,7 +59,9 @@ def export_bundle(
     path, target = Path(model_path), Path(out_dir)
     config = read_config(path)
     cache = ExportCache(Path(cache_dir))
-    entries = _lowered(_components(plan, path, cache, steps), precision, cache, steps)
+    plan, source = with_prompts(plan, prompts), _Source(path, steps)
+    entries = _lowered(_components(plan, source, cache, steps), precision, cache, steps)
+    features = _features(plan, source, cache)
     _empty(target)
     steps("Writing the bundle")
     known: dict[str, tuple[str, int]] = {}
@@ -66,6 +72,10 @@ def export_bundle(
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, target / name)
             known[name] = (digest, size)
+    for name, (folder, entry) in features.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / FEATURES, target / name)
+        known[name] = tuple(entry["files"][FEATURES])
     _write_self_test(target, [folder for folder, _ in entries.values()])
     (target / WORKFLOW).write_text(_canonical(plan.workflow), "utf-8")
     for name, photo in plan.photos.items():
@@ -80,7 +90,7 @@ def export_bundle(
         "plan": list(plan.ops),
         "components": {name: entry["component"] for name, (_, entry) in entries.items()},
         "files": [],
-        "memory": _memory(plan, entries),
+        "memory": _memory(plan, entries, target),
         "self_test": {
             "file": SELF_TEST,
             "components": {name: {"min_psnr": entry["min_psnr"]} for name, (_, entry) in entries.items()},
@@ -116,26 +126,70 @@ class _Steps:
             self.progress(self.total, self.total, words)
 
 
+class _Source:
+    """The model file, read when something is exported from it, and what its exports are kept under."""
+
+    def __init__(self, path: Path, steps: _Steps) -> None:
+        self.path, self.steps = path, steps
+        self.code, self.digest = code_fingerprint(), file_digest(path)
+
+    def key(self, *what: str) -> str:
+        """What an export of this model is kept under."""
+        return fingerprint([self.code, self.digest, *what])
+
+    @cached_property
+    def model(self) -> Any:
+        """The model, loaded once. Raises `ExportError` where a package is missing."""
+        self.steps.extra("Loading the model")
+        try:
+            from ..models import load_model
+        except ImportError as error:
+            raise missing_package(error) from None
+        return load_model(self.path)
+
+    def encode(self, text: str) -> tuple[Any, Any]:
+        """Text features [1, L, D] and mask [1, L] of a prompt, as torch tensors."""
+        import torch
+
+        with torch.no_grad():
+            features, mask = self.model.encode_text([text])
+        return features, mask
+
+
+def missing_package(error: ImportError) -> ExportError:
+    """What to do where a package that only an export needs is not there."""
+    return ExportError(
+        f"Exporting needs the package {error.name}, which is not installed; "
+        'run: pip install "pocketvideo[export]".'
+    )
+
+
+def _features(plan: Plan, source: _Source, cache: ExportCache) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """The encoded prompts of a plan by their path in the bundle; a prompt is encoded once per model."""
+    found: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for name, text in plan.texts.items():
+        key = source.key("features", text)
+        entry = cache.component(key)
+        if entry is None:
+            entry = cache.store(key, partial(write_features, text=text, encode=source.encode))
+        found[name] = entry
+    return found
+
+
 def _components(
-    plan: Plan, model_path: Path, cache: ExportCache, steps: _Steps
+    plan: Plan, source: _Source, cache: ExportCache, steps: _Steps
 ) -> dict[str, tuple[Path, dict[str, Any]]]:
-    code = code_fingerprint()
-    model_digest = file_digest(model_path)
-    keys = {name: fingerprint([code, model_digest, name]) for name in plan.components}
+    code = source.code
+    keys = {name: source.key(name) for name in plan.components}
     found = {name: cache.component(key) for name, key in keys.items()}
     missing = [name for name, entry in found.items() if entry is None]
     if missing:
-        steps("Loading the model")
         try:
-            from ..models import load_model
             from .components import count_steps, export_component
         except ImportError as error:
-            raise ExportError(
-                f"Exporting needs the package {error.name}, which is not installed; "
-                'run: pip install "pocketvideo[export]".'
-            ) from None
-        model = load_model(model_path)
-        steps.total += 1 + sum(count_steps(model, name) for name in missing)
+            raise missing_package(error) from None
+        model = source.model
+        steps.total += sum(count_steps(model, name) for name in missing)
         for name in missing:
             found[name] = cache.store(
                 keys[name],
@@ -214,20 +268,21 @@ def _write_photo(source: PhotoSource, target: Path) -> None:
     upright.save(target, format="PNG", compress_level=6)
 
 
-def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]]) -> dict[str, int]:
+def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]], target: Path) -> dict[str, int]:
     """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes."""
     from .memory import component_peak
 
     noise = next(op for op in plan.ops if op["op"] == "noise")
     guided = any(op["op"] == "denoise" and op["negative"] is not None for op in plan.ops)
     _, _, frames, height, width = noise["shape"]
-    length = max((entry["component"].get("max_tokens", 1) for _, entry in entries.values()), default=1)
+    lengths = [entry["component"].get("max_tokens", 1) for _, entry in entries.values()]
+    lengths += [open_tensors(target / path)["mask"].shape[1] for path in plan.texts]
     sizes = {
         "batch": 2 if guided else 1,
         "frames": frames,
         "height": height,
         "width": width,
-        "length": length,
+        "length": max(lengths),
     }
     return {
         "weights": sum(entry["memory"]["weights"] for _, entry in entries.values()),

@@ -74,7 +74,8 @@ class Plan:
     """A compiled workflow.
 
     `inputs` are what the device lets its user edit, `ops` the operations in order, `photos` the images that
-    the inputs refer to by their path in the bundle, `workflow` the part of the prompt that was compiled.
+    the inputs refer to by their path in the bundle, `workflow` the part of the prompt that was compiled,
+    `texts` the prompts to encode on the desk, by the path of their features in the bundle.
     """
 
     model_name: str
@@ -82,6 +83,7 @@ class Plan:
     ops: tuple[dict[str, Any], ...]
     photos: Mapping[str, PhotoSource] = field(default_factory=dict)
     workflow: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def components(self) -> tuple[str, ...]:
