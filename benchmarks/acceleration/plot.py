@@ -11,6 +11,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from acceleration.summary import BASE
 
@@ -24,7 +26,9 @@ KINDS = (
 INK, SOFT = "#24282f", "#5a606b"
 # Outside of this a clip is no longer the same video, and the scale would hide what is inside.
 MOTION_LIMITS = (70.0, 120.0)
-LABEL_GAP = 13.0
+MARKER = 15.0
+# Where a name may stand, nearest first: which side of its point, and how many points (1/72 inch) above it.
+PLACES = [(side, height) for height in (0, 13, -13, 26, -26, 39, -39) for side in (1, -1)]
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
@@ -102,29 +106,45 @@ def _points(
     speeds = [row["speed-up"] for row in ways]
     # Room at the right for the name of the fastest way.
     span = max(speeds) - min(min(speeds), 1.0)
-    axes.set_xlim(min(min(speeds), 1.0) - 0.06 * span, max(speeds) + 0.5 * span)
+    axes.set_xlim(min(min(speeds), 1.0) - 0.06 * span, max(speeds) + 0.6 * span)
     axes.margins(y=0.12)
     axes.figure.canvas.draw()
-    taken: list[tuple[float, float]] = []
-    for row in sorted(ways, key=value):
+    taken = []
+    for row in ways:
         x, y = axes.transData.transform((row["speed-up"], value(row)))
-        height = y
-        while any(abs(height - other) < LABEL_GAP * 1.6 and abs(x - place) < 260 for place, other in taken):
-            height += 2
-        taken.append((x, height))
-        _, colour, _ = _kind(row["way"])
-        axes.annotate(
-            row["way"] + outside(row),
-            (row["speed-up"], value(row)),
-            xytext=(11, (height - y) * 72 / axes.figure.dpi),
+        taken.append(Bbox.from_bounds(x - MARKER / 2, y - MARKER / 2, MARKER, MARKER))
+    for row in sorted(ways, key=value):
+        taken.append(_name(axes, row["way"] + outside(row), row, value(row), taken))
+
+
+def _name(axes: Axes, text: str, row: dict[str, Any], value: float, taken: list[Bbox]) -> Bbox:
+    """Writes a point's name at the nearest place that covers no point and no other name."""
+    _, colour, _ = _kind(row["way"])
+    for side, height in PLACES:
+        label = axes.annotate(
+            text,
+            (row["speed-up"], value),
+            xytext=(11 * side, height),
             textcoords="offset points",
+            ha="left" if side > 0 else "right",
             va="center",
             fontsize=9,
             color=colour,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkB": 4}
-            if height - y > 8
+            if abs(height) > 8
             else None,
         )
+        # A name beyond the chart's edge must not push the chart aside.
+        label.set_in_layout(False)
+        label.update_positions(axes.figure.canvas.get_renderer())
+        # The words alone: an arrow may cross what a word must not cover.
+        box = Text.get_window_extent(label)
+        inside = axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1)
+        inside = inside and axes.bbox.containsy(box.y0) and axes.bbox.containsy(box.y1)
+        if (inside and not any(box.overlaps(other) for other in taken)) or (side, height) == PLACES[-1]:
+            break
+        label.remove()
+    return box
 
 
 def _kind(way: str) -> tuple[str, str, str]:
