@@ -18,7 +18,7 @@ import onnxruntime
 from ...bundle import Bundle, check_graph
 from ..errors import EngineError
 from .budgeted import BudgetedWeights
-from .options import SessionOptions
+from .options import GIVE_BACK, SessionOptions
 from .report import WeightReport
 from .weights import MappedWeights, WeightSource
 
@@ -71,6 +71,7 @@ class Component:
         if weights is None and memory_budget is not None:
             weights = BudgetedWeights(bundle, name, memory_budget)
         self._weights = weights or MappedWeights(bundle)
+        self._frugal = isinstance(self._weights, BudgetedWeights)
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def run(
@@ -105,7 +106,9 @@ class Component:
             for environment in environments:
                 check()
                 feeds = self._feeds(session, weights, environment, where)
-                environment.update(self._run_session(session, feeds, number))
+                # What a pass leaves in the arena would count against the next component's budget.
+                last = self._frugal and stage is stages[-1] and environment is environments[-1]
+                environment.update(self._run_session(session, feeds, number, GIVE_BACK if last else None))
                 # Views keep their file mapped, and a streamed file must go when its stage has run.
                 del feeds
             del weights
@@ -189,11 +192,15 @@ class Component:
         return feeds
 
     def _run_session(
-        self, session: onnxruntime.InferenceSession, feeds: dict[str, np.ndarray], number: int
+        self,
+        session: onnxruntime.InferenceSession,
+        feeds: dict[str, np.ndarray],
+        number: int,
+        options: onnxruntime.RunOptions | None,
     ) -> dict[str, np.ndarray]:
         names = [output.name for output in session.get_outputs()]
         try:
-            made = session.run(names, feeds)
+            made = session.run(names, feeds, options)
         except Exception as error:
             raise EngineError(
                 f"Stage {number} of the component {self.name!r} failed on this device ({_first_line(error)});"

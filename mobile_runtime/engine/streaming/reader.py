@@ -16,7 +16,6 @@ from ...bundle import WeightsError
 from .choice import Load
 
 CHUNK = 2**20
-AHEAD = 8 * CHUNK
 
 
 class Stopped(Exception):
@@ -32,12 +31,10 @@ def read(path: Path, size: int, stop: threading.Event | None = None) -> Load:
     buffer = bytearray(CHUNK)
     done = 0
     with path.open("rb", buffering=0) as file:
-        _announce(file.fileno(), 0, AHEAD)
+        _announce(file.fileno())
         while done < size:
             if stop is not None and stop.is_set():
                 raise Stopped
-            # One request at a time leaves storage idle between two, and the system cuts long ones short.
-            _announce(file.fileno(), done + AHEAD, CHUNK)
             got = file.readinto(buffer)
             if not got:
                 raise WeightsError(
@@ -103,6 +100,10 @@ def _count(whose: str) -> int | None:
     return int(resource.getrusage(getattr(resource, whose)).ru_inblock) * 512
 
 
-def _announce(descriptor: int, offset: int, length: int) -> None:
+def _announce(descriptor: int) -> None:
+    """Say that a file is read from front to end, so that the system asks storage for more than one chunk.
+
+    Asking for what comes next chunk by chunk (WILLNEED) took twice the time of this, and of the processor.
+    """
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
