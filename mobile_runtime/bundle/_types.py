@@ -128,6 +128,27 @@ class FixedLeap(TypedDict):
     step: int
 
 
+class PairMerge(TypedDict):
+    """Merge every token of frame pairs with its place in the next frame."""
+
+    mode: Literal["pairs"]
+    component: Name
+    begin: NotRequired[float]
+    end: float
+    keep_first_frame: bool
+
+
+class SimilarMerge(TypedDict):
+    """Merge the most similar token pairs of frame pairs, share of them."""
+
+    mode: Literal["similar"]
+    component: Name
+    begin: NotRequired[float]
+    end: float
+    keep_first_frame: bool
+    share: float
+
+
 class EncodeText(TypedDict):
     """Prompt to text features."""
 
@@ -179,7 +200,8 @@ class Noise(TypedDict):
 
 class Denoise(TypedDict):
     """The sampling loop over a noised latent; first_frame keeps frame 0 of the latent as given,
-    keep_first_frame as latent has it; leap ends the loop early."""
+    keep_first_frame as latent has it; leap ends the loop early, merge names a twin for a window of
+    sigmas."""
 
     id: Name
     op: Literal["denoise"]
@@ -195,6 +217,7 @@ class Denoise(TypedDict):
     sampler: Literal["euler", "heun", "dpm_2", "dpmpp_2m", "res_multistep", "gradient_estimation", "ddim", "uni_pc", "uni_pc_bh2"]
     schedule: Schedule
     leap: NotRequired[Leap]
+    merge: NotRequired[Merge]
 
 
 class Tiles(TypedDict):
@@ -349,6 +372,9 @@ Schedule = Union["NamedSchedule", "LtxvSchedule", "ManualSchedule"]
 
 
 Leap = Union["AdaptiveLeap", "FixedLeap"]
+
+
+Merge = Union["PairMerge", "SimilarMerge"]
 
 
 Op = Union["EncodeText", "LoadText", "ZeroText", "EncodeImage", "Noise", "Denoise", "Decode", "WriteVideo"]

@@ -970,6 +970,162 @@ def validate____defs_denoise(data, custom_formats={}, name_prefix=None):
             data_keys.remove("leap")
             data__leap = data["leap"]
             validate____defs_leap(data__leap, custom_formats, (name_prefix or "data") + ".leap")
+        if "merge" in data_keys:
+            data_keys.remove("merge")
+            data__merge = data["merge"]
+            validate____defs_merge(data__merge, custom_formats, (name_prefix or "data") + ".merge")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_merge(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['mode']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "mode" in data_keys:
+                data_keys.remove("mode")
+                data__mode = data["mode"]
+                if not (isinstance(data__mode, str) and data__mode == 'pairs'):
+                    raise SchemaError("" + (name_prefix or "data") + ".mode must be same as const definition: pairs")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_pairmerge(data, custom_formats, (name_prefix or "data") + "")
+    try:
+        data_is_dict = isinstance(data, dict)
+        if data_is_dict:
+            data__missing_keys = set(['mode']) - data.keys()
+            if data__missing_keys:
+                raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+            data_keys = set(data.keys())
+            if "mode" in data_keys:
+                data_keys.remove("mode")
+                data__mode = data["mode"]
+                if not (isinstance(data__mode, str) and data__mode == 'similar'):
+                    raise SchemaError("" + (name_prefix or "data") + ".mode must be same as const definition: similar")
+    except SchemaError:
+        pass
+    else:
+        validate____defs_similarmerge(data, custom_formats, (name_prefix or "data") + "")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['mode']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "mode" in data_keys:
+            data_keys.remove("mode")
+            data__mode = data["mode"]
+            if not (isinstance(data__mode, str) and data__mode == 'pairs' or isinstance(data__mode, str) and data__mode == 'similar'):
+                raise SchemaError("" + (name_prefix or "data") + ".mode must be one of ['pairs', 'similar']")
+    return data
+
+def validate____defs_similarmerge(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['mode', 'component', 'end', 'keep_first_frame', 'share']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "mode" in data_keys:
+            data_keys.remove("mode")
+            data__mode = data["mode"]
+            if not (isinstance(data__mode, str) and data__mode == 'similar'):
+                raise SchemaError("" + (name_prefix or "data") + ".mode must be same as const definition: similar")
+        if "component" in data_keys:
+            data_keys.remove("component")
+            data__component = data["component"]
+            validate____defs_name(data__component, custom_formats, (name_prefix or "data") + ".component")
+        if "begin" in data_keys:
+            data_keys.remove("begin")
+            data__begin = data["begin"]
+            if not isinstance(data__begin, (int, float, Decimal)) or isinstance(data__begin, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".begin must be number")
+            if isinstance(data__begin, (int, float, Decimal)) and not isinstance(data__begin, bool):
+                if data__begin < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".begin must be bigger than or equal to 0")
+                if data__begin > 1000000:
+                    raise SchemaError("" + (name_prefix or "data") + ".begin must be smaller than or equal to 1000000")
+        if "end" in data_keys:
+            data_keys.remove("end")
+            data__end = data["end"]
+            if not isinstance(data__end, (int, float, Decimal)) or isinstance(data__end, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".end must be number")
+            if isinstance(data__end, (int, float, Decimal)) and not isinstance(data__end, bool):
+                if data__end < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be bigger than or equal to 0")
+                if data__end > 1000000:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be smaller than or equal to 1000000")
+        if "keep_first_frame" in data_keys:
+            data_keys.remove("keep_first_frame")
+            data__keepfirstframe = data["keep_first_frame"]
+            if not isinstance(data__keepfirstframe, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".keep_first_frame must be boolean")
+        if "share" in data_keys:
+            data_keys.remove("share")
+            data__share = data["share"]
+            if not isinstance(data__share, (int, float, Decimal)) or isinstance(data__share, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".share must be number")
+            if isinstance(data__share, (int, float, Decimal)) and not isinstance(data__share, bool):
+                if data__share < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".share must be bigger than or equal to 0")
+                if data__share > 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".share must be smaller than or equal to 1")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_pairmerge(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['mode', 'component', 'end', 'keep_first_frame']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "mode" in data_keys:
+            data_keys.remove("mode")
+            data__mode = data["mode"]
+            if not (isinstance(data__mode, str) and data__mode == 'pairs'):
+                raise SchemaError("" + (name_prefix or "data") + ".mode must be same as const definition: pairs")
+        if "component" in data_keys:
+            data_keys.remove("component")
+            data__component = data["component"]
+            validate____defs_name(data__component, custom_formats, (name_prefix or "data") + ".component")
+        if "begin" in data_keys:
+            data_keys.remove("begin")
+            data__begin = data["begin"]
+            if not isinstance(data__begin, (int, float, Decimal)) or isinstance(data__begin, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".begin must be number")
+            if isinstance(data__begin, (int, float, Decimal)) and not isinstance(data__begin, bool):
+                if data__begin < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".begin must be bigger than or equal to 0")
+                if data__begin > 1000000:
+                    raise SchemaError("" + (name_prefix or "data") + ".begin must be smaller than or equal to 1000000")
+        if "end" in data_keys:
+            data_keys.remove("end")
+            data__end = data["end"]
+            if not isinstance(data__end, (int, float, Decimal)) or isinstance(data__end, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".end must be number")
+            if isinstance(data__end, (int, float, Decimal)) and not isinstance(data__end, bool):
+                if data__end < 0:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be bigger than or equal to 0")
+                if data__end > 1000000:
+                    raise SchemaError("" + (name_prefix or "data") + ".end must be smaller than or equal to 1000000")
+        if "keep_first_frame" in data_keys:
+            data_keys.remove("keep_first_frame")
+            data__keepfirstframe = data["keep_first_frame"]
+            if not isinstance(data__keepfirstframe, (bool)):
+                raise SchemaError("" + (name_prefix or "data") + ".keep_first_frame must be boolean")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data

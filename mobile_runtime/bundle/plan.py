@@ -118,7 +118,12 @@ def _check_component(manifest: Manifest, op: Op, where: str) -> None:
     needed = _COMPONENT_KIND.get(op["op"])
     if needed is None:
         return
-    name: str = op["component"]  # type: ignore[typeddict-item]
+    _check_kind(manifest, op["component"], needed, where)  # type: ignore[typeddict-item]
+    if op["op"] == "denoise" and "merge" in op:
+        _check_kind(manifest, op["merge"]["component"], needed, where)
+
+
+def _check_kind(manifest: Manifest, name: str, needed: str, where: str) -> None:
     component = manifest["components"].get(name)
     if component is None:
         raise ManifestError(

@@ -48,6 +48,11 @@ class Conditions:
     multiplier: float = 1.0
     batched: bool = False
 
+    @property
+    def first_frame_given(self) -> bool:
+        """True when frame 0 is held instead of made."""
+        return self.first_frame is not None or self.keep_first_frame
+
 
 class FlowModel:
     """`model(x, sigma) -> x0` for samplers, counting network evaluations in `evaluations`."""

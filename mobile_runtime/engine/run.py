@@ -20,6 +20,7 @@ from .flow import Conditions, FlowModel, TextFeatures, sample
 from .image import crop_and_resize, decode_photo
 from .leap import LeapConfig
 from .memory import peak_rss_bytes
+from .merging import MergeConfig
 from .preview import preview
 from .progress import Progress, Watch
 from .scheduling import plan_sigmas
@@ -87,10 +88,19 @@ class _State:
             )
         return self.components[name]
 
+    def network(self, op: Any, merges: bool) -> Component:
+        """A denoise op's component, or its twin that merges; a budget has room for the one that runs."""
+        names = (op["component"], op["merge"]["component"] if "merge" in op else None)
+        wanted, other = reversed(names) if merges else names
+        if self.memory_budget is not None and other in self.components:
+            self.close(other)
+        return self.component(wanted)
+
     def close(self, name: str) -> None:
         """Let go of a component and keep its report."""
         component = self.components.pop(name)
-        self.weights[name] = component.report()
+        report = component.report()
+        self.weights[name] = report.after(self.weights[name]) if name in self.weights else report
         component.close()
 
 
@@ -162,6 +172,7 @@ def run_bundle(
 def _forget(state: _State, rest: list[Op]) -> None:
     """Drop sessions and results that no later op uses, so the peak is the largest op and not their sum."""
     components = {op.get("component") for op in rest}
+    components |= {op["merge"]["component"] for op in rest if op["op"] == "denoise" and "merge" in op}
     results = {
         value["op"] for op in rest for value in op.values() if isinstance(value, dict) and "op" in value
     }
@@ -214,7 +225,7 @@ def _noise(state: _State, op: Any) -> np.ndarray:
 
 
 def _denoise(state: _State, op: Any) -> np.ndarray:
-    component = state.component(op["component"])
+    spec = state.component(op["component"]).spec
     noise: np.ndarray | None = state.value(op["noise"])
     given: np.ndarray | None = state.value(op.get("latent"))
     shape = next(array.shape for array in (noise, given) if array is not None)
@@ -234,12 +245,18 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
         batched=state.batch_guidance,
     )
     motion = np.float32(state.value(op["motion"]))
+    merge = MergeConfig.of(op["merge"]) if "merge" in op else None
+    tokens = merge.arrays(*shape[2:], conditions.first_frame_given) if merge is not None else None
 
     def velocities(
         latent: np.ndarray, timestep: np.ndarray, texts: Sequence[TextFeatures]
     ) -> list[np.ndarray]:
+        # Frames that are not given have the sampler's own time.
+        sigma = float(timestep.max()) / schedule["multiplier"]
+        merged = tokens if merge is not None and merge.inside(sigma) else None
         feeds = [
             {
+                **(merged or {}),
                 "latent": latent,
                 "timestep": timestep,
                 "context": text.context,
@@ -248,12 +265,13 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
             }
             for text in texts
         ]
-        return [made["velocity"] for made in component.run_each(feeds, state.watch.check)]
+        network = state.network(op, merged is not None)
+        return [made["velocity"] for made in network.run_each(feeds, state.watch.check)]
 
     total = max(len(sigmas) - 1, 0)
 
     def after_step(step: int, denoised: np.ndarray) -> None:
-        state.watch.report(op["id"], op["op"], step + 1, total, preview(component.spec, denoised))
+        state.watch.report(op["id"], op["op"], step + 1, total, preview(spec, denoised))
 
     state.watch.report(op["id"], op["op"], 0, total)
     model = FlowModel(velocities, conditions, shape)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...mobile_runtime.bundle import MANIFEST_NAME, Bundle, Manifest, open_tensors, write_bundle
+from ...mobile_runtime.engine.merging import MergeConfig
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
 from .fixed_prompts import EDITABLE, FEATURES, with_prompts, write_features
 from .modelfile import file_digest, read_config
-from .plan import ExampleFrame, PhotoSource, Plan
+from .plan import TWIN_OF, ExampleFrame, PhotoSource, Plan
 from .precision import FLOAT32, FULL, Precision
 
 CREATED_BY = "pocketvideo 0.1.0"
@@ -193,9 +194,24 @@ def _components(
         for name in missing:
             found[name] = cache.store(
                 keys[name],
-                partial(export_component, model=model, name=name, cache=cache, code=code, step=steps),
+                partial(
+                    export_component,
+                    model=model,
+                    name=name,
+                    cache=cache,
+                    code=code,
+                    step=steps,
+                    twin_of=_base(name, found),
+                ),
             )
     return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def _base(name: str, found: Mapping[str, tuple[Path, dict[str, Any]] | None]) -> tuple[Path, str] | None:
+    """Where a twin finds its weights: folder and name of a component that comes before it in a plan."""
+    base = TWIN_OF.get(name)
+    entry = found[base] if base is not None else None
+    return None if base is None or entry is None else (entry[0], base)
 
 
 def _lowered(
@@ -204,17 +220,30 @@ def _lowered(
     """The components in the precision that is wanted, made from those in float32."""
     made = dict(entries)
     for name, (source, entry) in entries.items():
-        wanted = precision.of(name)
+        base = TWIN_OF.get(name)
+        wanted = precision.of(base or name)
         if wanted.level == FULL.level:
             continue
         key = fingerprint([source.name, asdict(wanted)])
         found = cache.component(key)
         if found is None:
             from .precision_export import lower_component
+            from .precision_twin import lower_twin
 
             fill = partial(
                 lower_component, source=source, entry=entry, name=name, wanted=wanted, step=steps.extra
             )
+            if base is not None:
+                fill = partial(
+                    lower_twin,
+                    source=source,
+                    entry=entry,
+                    name=name,
+                    weights=entries[base][0],
+                    base=made[base][0],
+                    base_entry=made[base][1],
+                    step=steps.extra,
+                )
             found = cache.store(key, fill)
         made[name] = found
     return made
@@ -288,9 +317,21 @@ def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]], targ
         "weights": sum(entry["memory"]["weights"] for _, entry in entries.values()),
         "largest_stage": max(entry["memory"]["largest_stage"] for _, entry in entries.values()),
         "activations_estimate": max(
-            component_peak(folder, entry["component"], sizes) for folder, entry in entries.values()
+            component_peak(target, entry["component"], sizes, _indices(plan, name))
+            for name, (_, entry) in entries.items()
         ),
     }
+
+
+def _indices(plan: Plan, name: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of what a twin is told, which depends on the plan: which tokens merge."""
+    for op in plan.ops:
+        if op["op"] == "denoise" and op.get("merge", {}).get("component") == name:
+            noise = next(other for other in plan.ops if other["op"] == "noise")
+            given = op["first_frame"] is not None or op.get("keep_first_frame", False)
+            arrays = MergeConfig.of(op["merge"]).arrays(*noise["shape"][2:], given)
+            return {key: value.shape for key, value in (arrays or {}).items()}
+    return {}
 
 
 def _canonical(value: Any) -> str:

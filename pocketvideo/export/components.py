@@ -11,6 +11,7 @@ import onnx
 import torch
 from safetensors.numpy import save_file
 
+from ...mobile_runtime.bundle import open_tensors
 from ..models import PocketModel
 from .cache import ExportCache, fingerprint
 from .graphs import OPSET, export_stage, stage_weights, weights_used
@@ -32,16 +33,24 @@ def count_steps(model: PocketModel, name: str) -> int:
 
 
 def export_component(
-    folder: Path, *, model: PocketModel, name: str, cache: ExportCache, code: str, step: Step
+    folder: Path,
+    *,
+    model: PocketModel,
+    name: str,
+    cache: ExportCache,
+    code: str,
+    step: Step,
+    twin_of: tuple[Path, str] | None = None,
 ) -> dict[str, Any]:
     """Write the files of one component into `folder` and return its cache entry.
 
-    `step` is called before each unit of work with a few words, and may raise to stop. Raises `ExportError`,
-    and `ParityError` when a stage or the whole differs from torch by more than 60 dB PSNR allows.
+    `step` is called before each unit of work with a few words, and may raise to stop. `twin_of` is the folder
+    and the name of a finished component whose weights this one shares. Raises `ExportError`, and `ParityError`
+    when a stage or the whole differs from torch by more than 60 dB PSNR allows.
     """
     part = component(model, name)
     entry = write_stages(
-        folder, part, model.max_tokens, partial(_graph, model, part, cache=cache, code=code), step
+        folder, part, model.max_tokens, partial(_graph, model, part, cache=cache, code=code), step, twin_of
     )
     described = entry["component"]
     if part.kind == "text_encoder":
@@ -57,12 +66,18 @@ def export_component(
 
 
 def write_stages(
-    folder: Path, part: Component, length: int, graph_of: Callable[[Stage], Path], step: Step
+    folder: Path,
+    part: Component,
+    length: int,
+    graph_of: Callable[[Stage], Path],
+    step: Step,
+    twin_of: tuple[Path, str] | None = None,
 ) -> dict[str, Any]:
     """Write graphs, weights and self-test of a component, one stage in memory at a time.
 
-    `length` is the number of text tokens of the check, `graph_of` gives the file of a stage's graph. Returns
-    the cache entry without its files. Raises as `export_component` does.
+    `length` is the number of text tokens of the check, `graph_of` gives the file of a stage's graph. A twin's
+    stages name the weight files of the component that it shares them with. Returns the cache entry without
+    its files. Raises as `export_component` does.
     """
     name = part.name
     (folder / name).mkdir()
@@ -79,14 +94,17 @@ def write_stages(
             (folder / graphs[stage.graph]).write_bytes(graph.read_bytes())
         module = stage.build()
         needed = weights_used(graph.read_bytes(), stage.inputs)
-        held = stage_weights(module)
-        weights = {key: np.ascontiguousarray(held[key].numpy()) for key in needed}
-        path = f"{name}/{stage.weights}.safetensors"
-        save_file(weights, folder / path)
+        path = f"{name if twin_of is None else twin_of[1]}/{stage.weights}.safetensors"
+        if twin_of is None:
+            held = stage_weights(module)
+            weights = {key: np.ascontiguousarray(held[key].numpy()) for key in needed}
+            save_file(weights, folder / path)
+            total += sum(value.nbytes for value in weights.values())
+        else:
+            weights = dict(open_tensors(twin_of[0] / path))
         stages.append({"graph": stage.graph, "weights": path})
         parity[stage.weights] = round(min(check.stage(stage, module, graph, weights), 999.0), 1)
-        size = sum(value.nbytes for value in weights.values())
-        total, largest = total + size, max(largest, size)
+        largest = max(largest, sum(value.nbytes for value in weights.values()))
     step(f"Checking {name}")
     parity["whole"] = round(min(check.finish(), 999.0), 1)
     log.info("exported %s: parity %.1f dB at worst", name, min(parity.values()))
@@ -123,5 +141,6 @@ def _graph(model: PocketModel, part: Component, stage: Stage, cache: ExportCache
         "vae_decoder": model.vae.config,
         "vae_encoder": model.vae.config,
     }
-    key = graph_key(code, part.name, configs[part.name], stage.graph)
+    # By kind, for a twin's prologue and epilogue are the network's own.
+    key = graph_key(code, part.kind, configs[part.kind], stage.graph)
     return cache.graph(key, lambda: export_stage(stage, part.axes, f"{part.name}/{stage.graph}"))

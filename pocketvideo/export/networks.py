@@ -4,16 +4,19 @@ from ..models import PocketModel
 from .errors import ExportError
 from .stages import Component
 from .stages_denoiser import denoiser_component
+from .stages_merged import TWINS, merged_component
 from .stages_text import text_component
 from .stages_vae import decoder_component, encoder_component
 
 
 def component(model: PocketModel, name: str) -> Component:
-    """The component `text_encoder`, `denoiser`, `vae_encoder` or `vae_decoder` of a model."""
+    """A component of a model: one of the four networks, or a merging twin of the denoiser."""
     if name == "text_encoder":
         return text_component(model.text_encoder, model.max_tokens)
     if name == "denoiser":
         return denoiser_component(model.denoiser)
+    if name in TWINS:
+        return merged_component(model.denoiser, denoiser_component(model.denoiser), name)
     if name == "vae_decoder":
         return decoder_component(model.vae)
     if name == "vae_encoder":

@@ -8,6 +8,7 @@ second sampler of the same workflow shares an input where its value is the same,
 from typing import Any
 
 from .lowering import Reader
+from .lowerings_merge import merge_field
 from .plan import PlanBuilder, Value
 from .values import Conditioning, Guider, Latent, Model, Noise, Photo, Sampler, Sigmas
 
@@ -77,6 +78,7 @@ def denoise(
     schedule = _schedule(node, build, model, sampler, sigmas)
     if sampler.leap is not None:
         optional["leap"] = dict(sampler.leap)
+    optional |= merge_field(model, shape, latent.held or first_frame is not None)
     guidance, motion = _guidance(build, guider), _motion(build, guider)
     sampled = build.op(
         "latent",

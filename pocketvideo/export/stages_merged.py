@@ -67,7 +67,7 @@ def merged_component(denoiser: Denoiser, part: Component, name: str) -> Componen
 
     def twin(stage: Stage, block: nn.Module) -> Stage:
         build = deferred(lambda source: _MergedBlock(source, mode), block)
-        return replace(stage, build=build, inputs=(*stage.inputs, *added))
+        return replace(stage, graph=f"{stage.graph}_{mode}", build=build, inputs=(*stage.inputs, *added))
 
     def settings(sizes: Mapping[str, int]) -> dict[str, Tensor]:
         frames, height, width = (sizes[axis] for axis in ("frames", "height", "width"))

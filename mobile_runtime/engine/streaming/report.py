@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -32,3 +32,12 @@ class WeightReport:
     run_seconds: float
     waited_seconds: float
     peak_rss_bytes: int | None
+
+    def after(self, earlier: WeightReport) -> WeightReport:
+        """This report of a component that had been closed and opened again, with what it did before."""
+        return replace(
+            self,
+            passes=earlier.passes + self.passes,
+            waited_seconds=earlier.waited_seconds + self.waited_seconds,
+            peak_rss_bytes=max(filter(None, (earlier.peak_rss_bytes, self.peak_rss_bytes)), default=None),
+        )

@@ -243,10 +243,6 @@ def test_compiling_imports_neither_torch_nor_onnx():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-# A device needs a second graph per kind of block to merge tokens, which part 3 brings; its template says so.
-DESK_ONLY = {"PocketVideoTemporalTokenMerge"}
-
-
 @pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.json")), ids=lambda path: path.stem)
 def test_every_node_on_the_way_of_a_shipped_workflow_has_a_lowering(path):
     workflow = json.loads(path.read_text("utf-8"))
@@ -262,7 +258,7 @@ def test_every_node_on_the_way_of_a_shipped_workflow_has_a_lowering(path):
             seen.add(node_id)
             wanted += sources.get(node_id, [])
     assert len(seen) > 5
-    assert {nodes[node_id]["type"] for node_id in seen} - DESK_ONLY <= set(REGISTRY)
+    assert {nodes[node_id]["type"] for node_id in seen} <= set(REGISTRY)
 
 
 def test_there_are_shipped_workflows():

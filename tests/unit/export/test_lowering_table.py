@@ -12,7 +12,6 @@ COMING = {
     "LTXVConditioning",
     "LTXVImgToVideo",
     "LoraLoaderModelOnly",
-    "PocketVideoTemporalTokenMerge",
     "UNETLoader",
     "VAELoader",
     "WanImageToVideo",
