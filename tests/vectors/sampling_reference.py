@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from leap_reference import ADAPTIVE, decision
+
 SHAPE = (1, 2, 3, 2, 4)
 SAMPLERS = (
     "euler",
@@ -54,6 +56,8 @@ def settings() -> Iterator[dict[str, Any]]:
         yield {**chosen, "steps": 10, "start": 4, "latent": True, "noise": False, "given": True}
         yield {**chosen, "steps": 12, "end": 7}
         yield {**chosen, "steps": 10, "leap": {"mode": "fixed", "step": 6}}
+        waiting = {**ADAPTIVE, "minimum": 0.05, "tolerance": 0.003, "patience": 4}
+        yield {**chosen, "steps": 24, "shift": 0.2, "leap": waiting}
         yield {**chosen, "steps": 12, "end": 9, "given": True, "leap": {"mode": "fixed", "step": 4}}
 
 
@@ -66,7 +70,6 @@ class Network:
         self.model_sampling = flow
         self.cfg = case["scale"]
         self.case, self.mask, self.clean = case, mask, clean
-        self.last: tuple[Any, Any, Any] | None = None
 
     def get_model_object(self, name: str) -> Any:
         return {"model_sampling": self.model_sampling}[name]
@@ -92,8 +95,14 @@ class Leapt(BaseException):
     """Leaves a sampler at the step of its leap."""
 
 
-def leaping(sampler: Any, step: int) -> None:
-    """Make a KSAMPLER return x0, or the state at its last sigma, of what the network said at a step."""
+def leaping(sampler: Any, config: dict[str, Any], total: int) -> list[int]:
+    """Make a KSAMPLER return x0, or the state at its last sigma, of what the network said at its leap.
+
+    The step of the leap is in the list once the sampler has run; without a leap it stays empty.
+    """
+    leapt: list[int] = []
+    import torch
+
     inner = sampler.sampler_function
 
     def leap(
@@ -109,19 +118,27 @@ def leaping(sampler: Any, step: int) -> None:
                 last[:] = [x, sigma, denoised]
                 return denoised
 
+        curve: list[float | None] = []
+        drifts: list[Any] = []
+
         def told(info: Any) -> None:
-            if info["i"] == step:
+            at, sigma, denoised = last
+            drifts.append(((at - denoised) / sigma).double().flatten())
+            if len(drifts) > 1:
+                curve.append(float(torch.nn.functional.cosine_similarity(*drifts[-2:], dim=0)))
+            if decision(config, total, curve) == info["i"]:
+                leapt.append(info["i"])
                 raise Leapt
 
         try:
-            inner(Watched(), x, sigmas, extra_args=extra_args, callback=told, disable=disable, **more)
+            return inner(Watched(), x, sigmas, extra_args=extra_args, callback=told, disable=disable, **more)
         except Leapt:
             sigmas.copy_(given)
             at, sigma, denoised = last
             return denoised if given[-1] == 0 else at + (at - denoised) / sigma * (given[-1] - sigma)
-        raise AssertionError("there was no leap")
 
     sampler.sampler_function = leap
+    return leapt
 
 
 def vectors(sampling_model: Callable[[float, float], Any]) -> dict[str, Any]:
@@ -150,8 +167,7 @@ def vectors(sampling_model: Callable[[float, float], Any]) -> dict[str, Any]:
         sigmas = calculate_sigmas(network.model_sampling, case["schedule"], case["steps"])
         sigmas = sigmas[case.get("start", 0) : case.get("end", case["steps"]) + 1].clone()
         sampler = sampler_object(case["sampler"])
-        if "leap" in case:
-            leaping(sampler, case["leap"]["step"])
+        leapt = leaping(sampler, case["leap"], len(sigmas) - 1) if "leap" in case else []
         result = sampler.sample(
             network,
             sigmas,
@@ -170,6 +186,7 @@ def vectors(sampling_model: Callable[[float, float], Any]) -> dict[str, Any]:
                 "latent": None if latent is None else _numbers(latent),
                 "first_frame": _numbers(first) if given and latent is None else None,
                 "keep_first_frame": given and latent is not None,
+                "leapt": leapt[0] if leapt else None,
                 "result": _numbers(result),
             }
         )

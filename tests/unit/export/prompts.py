@@ -5,7 +5,7 @@ from typing import Any
 
 from comfyui_pocketvideo.pocketvideo.export import Geometry, WorkflowError
 
-GEOMETRY = Geometry(channels=24, spatial=16, temporal=4, shift=3.0, motion=2.0)
+GEOMETRY = Geometry(24, 16, 4, shift=3.0, motion=2.0, any_multiplier=True, zero_is_padding=True)
 
 
 class Desk:
@@ -100,4 +100,62 @@ def custom_sampling() -> dict[str, Any]:
         sigmas=["21", 0],
         latent_image=["4", 0],
     )
+    return prompt
+
+
+def every_sampling_node() -> dict[str, Any]:
+    """A photo redrawn in three stages: of every sampling node one, decoded in tiles, saved as WebP."""
+    prompt = text_to_video()
+    del prompt["7"], prompt["8"]
+    prompt["3"] = node("ConditioningZeroOut", "Nothing", conditioning=["2", 0])
+    prompt["10"] = node("LoadImage", "Photo", image="photo.png")
+    size = {"width": 64, "height": 48}
+    prompt["11"] = node(
+        "ImageScale", "Scale", image=["10", 0], upscale_method="bilinear", crop="center", **size
+    )
+    prompt["12"] = node("VAEEncode", "Encode", pixels=["11", 0], vae=["1", 2])
+    prompt["13"] = node("ModelSamplingSD3", "Shift", model=["1", 0], shift=5.0)
+    prompt["14"] = node("ModelSamplingAuraFlow", "Shift back", model=["13", 0], shift=3.0)
+    widgets = {"add_noise": "enable", "noise_seed": 1, "steps": 12, "cfg": 2.0, "scheduler": "beta"}
+    widgets |= {"sampler_name": "dpmpp_2m", "start_at_step": 6, "end_at_step": 10}
+    links = {"model": ["14", 0], "positive": ["2", 0], "negative": ["3", 0]}
+    prompt["15"] = node(
+        "KSamplerAdvanced",
+        "First",
+        **links,
+        **widgets,
+        latent_image=["12", 0],
+        return_with_leftover_noise="enable",
+    )
+    prompt["16"] = node("ManualSigmas", "Written", sigmas="0.6, 0.5, 0.4, 0.2, 0")
+    prompt["17"] = node("SplitSigmas", "Split", sigmas=["16", 0], step=2)
+    prompt["18"] = node("KSamplerSelect", "Sampler", sampler_name="uni_pc")
+    prompt["19"] = node(
+        "SamplerCustom",
+        "Second",
+        **links,
+        add_noise=False,
+        noise_seed=2,
+        cfg=3.0,
+        sampler=["18", 0],
+        sigmas=["17", 0],
+        latent_image=["15", 0],
+    )
+    stretch = {"max_shift": 2.05, "base_shift": 0.95, "stretch": True, "terminal": 0.1}
+    prompt["20"] = node("LTXVScheduler", "LTX", steps=8, latent=["12", 0], **stretch)
+    prompt["21"] = node("BasicGuider", "Guider", model=["1", 0], conditioning=["2", 0])
+    prompt["22"] = node("DisableNoise", "No noise")
+    prompt["5"] = node(
+        "SamplerCustomAdvanced",
+        "Third",
+        noise=["22", 0],
+        guider=["21", 0],
+        sampler=["18", 0],
+        sigmas=["20", 0],
+        latent_image=["19", 0],
+    )
+    tiles = {"tile_size": 64, "overlap": 16, "temporal_size": 8, "temporal_overlap": 4}
+    prompt["6"] = node("VAEDecodeTiled", "Decode", samples=["5", 0], vae=["1", 2], **tiles)
+    webp = {"filename_prefix": "x", "fps": 6.0, "lossless": True, "quality": 80, "method": "default"}
+    prompt["8"] = node("SaveAnimatedWEBP", "Save", images=["6", 0], **webp)
     return prompt

@@ -3,11 +3,14 @@
 import json
 
 import pytest
+from comfyui_pocketvideo.mobile_runtime.bundle._validator import validate
+from comfyui_pocketvideo.mobile_runtime.bundle.plan import check_plan
 from comfyui_pocketvideo.pocketvideo.export import WorkflowError, compile_workflow, parse_prompt
 from comfyui_pocketvideo.pocketvideo.export.prompt import MAX_PROMPT_BYTES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from unit.engine import small
 from unit.export import prompts
 
 
@@ -20,7 +23,17 @@ def outcome(prompt, output=None):
         assert 0 < len(message) < 1000
         return message
     json.dumps([plan.inputs, plan.ops, plan.workflow], allow_nan=False).encode()
+    fits_the_format(plan)
     return plan
+
+
+def fits_the_format(plan):
+    """What compiles is a plan that a bundle may hold: each bound of the compiler lies within the format's."""
+    manifest = small.manifest()
+    manifest |= {"inputs": dict(plan.inputs), "plan": list(plan.ops)}
+    manifest["files"] = [{"path": "x", "sha256": "0" * 64, "bytes": 1}]
+    validate(manifest)
+    check_plan(manifest)
 
 
 def refused(prompt, output=None):
@@ -156,6 +169,13 @@ def test_t09_names_of_models_and_images_are_only_looked_up():
     assert "etc/passwd" in refused(prompt)
 
 
+def test_every_sampling_node_is_compiled():
+    prompt = prompts.every_sampling_node()
+    prompt["1"]["inputs"]["model_name"] = "shapes.safetensors"
+    assert not isinstance(outcome(prompt), str), outcome(prompt)
+    assert len([op for op in outcome(prompt).ops if op["op"] == "denoise"]) == 3
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda children: (
@@ -179,7 +199,14 @@ def test_t09_any_json_is_a_plan_or_a_sentence(value):
 @given(st.data())
 def test_t09_any_change_of_a_good_workflow_is_a_plan_or_a_sentence(data):
     prompt = data.draw(
-        st.sampled_from([prompts.text_to_video(), prompts.image_to_video(), prompts.custom_sampling()])
+        st.sampled_from(
+            [
+                prompts.text_to_video(),
+                prompts.image_to_video(),
+                prompts.custom_sampling(),
+                prompts.every_sampling_node(),
+            ]
+        )
     )
     for _ in range(data.draw(st.integers(1, 3))):
         target = prompt[data.draw(st.sampled_from(sorted(prompt)))]
