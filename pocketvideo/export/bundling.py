@@ -317,10 +317,19 @@ def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]], targ
         "weights": sum(entry["memory"]["weights"] for _, entry in entries.values()),
         "largest_stage": max(entry["memory"]["largest_stage"] for _, entry in entries.values()),
         "activations_estimate": max(
-            component_peak(target, entry["component"], sizes, _indices(plan, name))
+            component_peak(target, entry["component"], _at_once(plan, name, sizes), _indices(plan, name))
             for name, (_, entry) in entries.items()
         ),
     }
+
+
+def _at_once(plan: Plan, name: str, sizes: dict[str, int]) -> dict[str, int]:
+    """The sizes that a component sees at once: those of the latent, or of a tile of it."""
+    for op in plan.ops:
+        if op["op"] == "decode" and op["component"] == name and "tiles" in op:
+            tile = dict(zip(("frames", "height", "width"), op["tiles"]["size"], strict=True))
+            return sizes | {axis: min(sizes[axis], size) for axis, size in tile.items()}
+    return sizes
 
 
 def _indices(plan: Plan, name: str) -> dict[str, tuple[int, ...]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from comfyui_pocketvideo.mobile_runtime.engine import run_bundle
 from comfyui_pocketvideo.pocketvideo import models
 from comfyui_pocketvideo.pocketvideo.export import ExportCancelled, ExportError
 from comfyui_pocketvideo.pocketvideo.export.__main__ import main
@@ -64,6 +65,20 @@ def test_the_manifest_says_what_the_plan_and_the_model_say(exported):
 
 def is_weights(path):
     return path.endswith(".safetensors") and path != "self_test.safetensors"
+
+
+def test_a_decoder_that_works_in_tiles_is_reckoned_with_less_memory(exported, tmp_path):
+    estimates, shapes = [], []
+    for name, tiles in (("VAEDecode", {}), ("VAEDecodeTiled", {"tile_size": 64, "temporal_size": 8})):
+        prompt = prompts.text_to_video()
+        prompt["6"] = prompts.node(name, "Decode", samples=["5", 0], vae=["1", 2], **tiles)
+        prompt["5"]["inputs"]["steps"] = 1
+        plan = exported.compiled(prompt)
+        bundle = export_bundle(plan, exported.desk.model_path, tmp_path / name, cache_dir=exported.cache)
+        estimates.append(bundle.manifest["memory"]["activations_estimate"])
+        shapes.append(run_bundle(bundle, {}, output_dir=tmp_path, threads=1).frames.shape)
+    assert estimates[1] < estimates[0] / 2
+    assert shapes[0] == shapes[1]
 
 
 def test_the_manifest_names_the_version_of_the_pack(exported):
