@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle, write_bundle
 from comfyui_pocketvideo.mobile_runtime.engine import EngineError, ProgressEvent, run_bundle
+from comfyui_pocketvideo.mobile_runtime.engine.rng import normal
+from comfyui_pocketvideo.mobile_runtime.engine.schedules import calculate_sigmas
+from comfyui_pocketvideo.mobile_runtime.engine.video import to_frames
 from PIL import Image
 
 from unit.engine import small
@@ -66,6 +70,31 @@ def test_the_latent_of_a_first_sampler_is_noised_and_sampled_again(tmp_path: Pat
     twice = run(changed(tmp_path / "twice", again, from_photo=False), tmp_path)
     assert twice.evaluations == 28
     assert not np.array_equal(twice.frames, whole.frames)
+
+
+def test_two_experts_share_a_schedule(tmp_path: Path) -> None:
+    """One network for much noise and another for little, as Wan 2.2 has them."""
+
+    def experts(manifest: dict[str, Any], ops: dict[str, Any]) -> None:
+        in_two(manifest, ops)
+        first = manifest["components"]["denoiser"]
+        stages = [{**stage, "weights": stage["weights"].replace("_0", "_1")} for stage in first["stages"]]
+        manifest["components"]["denoiser_2"] = {**first, "stages": stages}
+        ops["sample"]["component"] = "denoiser_2"
+
+    result = run(changed(tmp_path / "experts", experts, guided=False, from_photo=False), tmp_path)
+    numbers = small.weights()
+    other = {**numbers, "block_0": numbers["block_1"]}
+    context, mask = small.text_features(numbers, ["a", "red", "circle"])
+    sigmas = calculate_sigmas("simple", 7, 3.0)
+    x = sigmas[0] * normal(5, small.SHAPE)
+    for step, (now, then) in enumerate(itertools.pairwise(sigmas)):
+        time = np.full((1, small.SHAPE[2]), now, np.float32)
+        x = x + (then - now) * small.velocity(other if step >= 3 else numbers, x, time, context, mask, 2.0)
+    expected = to_frames(small.decode(numbers, x))
+    assert np.abs(result.frames.astype(int) - expected).max() <= 1
+    whole = run(small.build(tmp_path / "whole", guided=False, from_photo=False), tmp_path)
+    assert not np.array_equal(result.frames, whole.frames)
 
 
 def test_a_held_first_frame_comes_through_both_parts(tmp_path: Path) -> None:
