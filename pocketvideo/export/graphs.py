@@ -11,21 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import onnx
-import onnx.numpy_helper
-import onnx.shape_inference
 import torch
 from torch import Tensor, nn
 
-from ...mobile_runtime.bundle import GraphError, check_graph
 from .epsilons import TRANSLATIONS
 from .errors import ExportError
+from .lint import check
 from .stages import Axes, Stage, size_of, split_axis
 
 OPSET = 18
 NEXT = ".next"
-# Room for the frequencies of a position table, which are arithmetic. Weights this small that were baked in by
-# mistake would still fail the parity of the next block of their kind.
-MAX_CONSTANT_BYTES = 4096
 _IN, _OUT = "pocketvideo_in_", "pocketvideo_out_"
 EXAMPLE = {"batch": 2, "frames": 3, "height": 4, "width": 5, "length": 7}
 EXAMPLE |= {"merged_frames": 6, "alone": 11, "pairs": 13, "rest": 8}
@@ -91,31 +86,8 @@ def export_stage(stage: Stage, axes: Mapping[str, Axes], where: str) -> bytes:
     proto = program.model_proto
     _rename(proto, [*stage.inputs, *weights], [output_name(stage, name) for name in stage.outputs])
     _strip(proto, stage, axes)
-    lint(proto, where)
+    check(proto, where)
     return bytes(proto.SerializeToString(deterministic=True))
-
-
-def lint(proto: onnx.ModelProto, where: str) -> None:
-    """Refuse what a device cannot or must not run: weights inside, other domains, more than five axes."""
-    onnx.checker.check_model(proto, full_check=True)
-    try:
-        check_graph(proto.SerializeToString(), where)
-    except GraphError as error:
-        raise ExportError(f"A device would refuse a graph: {error}") from None
-    for tensor in proto.graph.initializer:
-        value = onnx.numpy_helper.to_array(tensor)
-        # A norm without affine needs a vector of ones; that is no weight.
-        if value.nbytes > MAX_CONSTANT_BYTES and (value != value.flat[0]).any():
-            raise ExportError(
-                f"The graph {where} holds {tensor.name} of {value.nbytes} bytes; make it a graph input."
-            )
-    inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=True)
-    for value in [*inferred.graph.input, *inferred.graph.output, *inferred.graph.value_info]:
-        rank = len(value.type.tensor_type.shape.dim)
-        if rank > 5:
-            raise ExportError(
-                f"The graph {where} has {rank} axes at {value.name}, and phones take five; reshape it."
-            )
 
 
 class _WeightsAsInputs(nn.Module):
