@@ -201,7 +201,7 @@ class Noise(TypedDict):
 class Denoise(TypedDict):
     """The sampling loop over a noised latent; first_frame keeps frame 0 of the latent as given,
     keep_first_frame as latent has it; leap ends the loop early, merge names a twin for a window of
-    sigmas."""
+    sigmas; frame_rate is told to networks that read it."""
 
     id: Name
     op: Literal["denoise"]
@@ -218,6 +218,7 @@ class Denoise(TypedDict):
     schedule: Schedule
     leap: NotRequired[Leap]
     merge: NotRequired[Merge]
+    frame_rate: NotRequired[float]
 
 
 class Tiles(TypedDict):
@@ -230,13 +231,15 @@ class Tiles(TypedDict):
 
 
 class Decode(TypedDict):
-    """Latent to frames."""
+    """Latent to frames; with next, component decodes the first latent frame and next every later one, with
+    what came before."""
 
     id: Name
     op: Literal["decode"]
     component: Name
     latent: OpRef
     tiles: NotRequired[Tiles]
+    next: NotRequired[Name]
 
 
 class Webp(TypedDict):

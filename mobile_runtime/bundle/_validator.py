@@ -825,6 +825,10 @@ def validate____defs_decode(data, custom_formats={}, name_prefix=None):
             data_keys.remove("tiles")
             data__tiles = data["tiles"]
             validate____defs_tiles(data__tiles, custom_formats, (name_prefix or "data") + ".tiles")
+        if "next" in data_keys:
+            data_keys.remove("next")
+            data__next = data["next"]
+            validate____defs_name(data__next, custom_formats, (name_prefix or "data") + ".next")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
@@ -974,6 +978,16 @@ def validate____defs_denoise(data, custom_formats={}, name_prefix=None):
             data_keys.remove("merge")
             data__merge = data["merge"]
             validate____defs_merge(data__merge, custom_formats, (name_prefix or "data") + ".merge")
+        if "frame_rate" in data_keys:
+            data_keys.remove("frame_rate")
+            data__framerate = data["frame_rate"]
+            if not isinstance(data__framerate, (int, float, Decimal)) or isinstance(data__framerate, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".frame_rate must be number")
+            if isinstance(data__framerate, (int, float, Decimal)) and not isinstance(data__framerate, bool):
+                if data__framerate < 0.1:
+                    raise SchemaError("" + (name_prefix or "data") + ".frame_rate must be bigger than or equal to 0.1")
+                if data__framerate > 1000:
+                    raise SchemaError("" + (name_prefix or "data") + ".frame_rate must be smaller than or equal to 1000")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data

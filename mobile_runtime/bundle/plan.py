@@ -121,6 +121,8 @@ def _check_component(manifest: Manifest, op: Op, where: str) -> None:
     _check_kind(manifest, op["component"], needed, where)  # type: ignore[typeddict-item]
     if op["op"] == "denoise" and "merge" in op:
         _check_kind(manifest, op["merge"]["component"], needed, where)
+    if op["op"] == "decode" and "next" in op:
+        _check_kind(manifest, op["next"], needed, where)
 
 
 def _check_kind(manifest: Manifest, name: str, needed: str, where: str) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..bundle import Bundle, Op
 from . import inputs, rng
+from .decoding import decode_in_pieces, decode_whole
 from .errors import EngineError
 from .flow import Conditions, FlowModel, TextFeatures, sample
 from .image import crop_and_resize, decode_photo
@@ -171,7 +172,7 @@ def run_bundle(
 
 def _forget(state: _State, rest: list[Op]) -> None:
     """Drop sessions and results that no later op uses, so the peak is the largest op and not their sum."""
-    components = {op.get("component") for op in rest}
+    components = {op.get(field) for op in rest for field in ("component", "next")}
     components |= {op["merge"]["component"] for op in rest if op["op"] == "denoise" and "merge" in op}
     results = {
         value["op"] for op in rest for value in op.values() if isinstance(value, dict) and "op" in value
@@ -262,6 +263,7 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
                 "context": text.context,
                 "context_mask": text.mask,
                 "motion": np.full(latent.shape[0], motion, np.float32),
+                "fps": np.full(latent.shape[0], op.get("frame_rate", 0), np.float32),
             }
             for text in texts
         ]
@@ -294,8 +296,15 @@ def _decode(state: _State, op: Any) -> np.ndarray:
     state.watch.report(op["id"], op["op"], 0, 1)
     component = state.component(op["component"])
 
+    def after_piece(done: int, total: int) -> None:
+        if done < total and "tiles" not in op:
+            state.watch.report(op["id"], op["op"], done, total)
+
     def decode(latent: np.ndarray) -> np.ndarray:
-        return component.run({"latent": latent}, state.watch.check)["frames"]
+        if "next" not in op:
+            return decode_whole(component, latent, state.watch.check)
+        later = state.component(op["next"])
+        return decode_in_pieces(component, later, latent, state.watch.check, after_piece)
 
     latent: np.ndarray = state.value(op["latent"])
     if "tiles" in op:

@@ -38,6 +38,27 @@ def model_path(name: str) -> Path:
     )
 
 
+def loader_path(kind: str, name: str) -> Path:
+    """A file that one of ComfyUI's own loaders loads, by its name in the list. Raises PathError."""
+    relative = checked_relative(name)
+    for folder in folder_paths.get_folder_paths(kind):
+        path = Path(folder) / relative
+        if path.is_file() and inside(path, Path(folder)):
+            return path
+    raise PathError(f"There is no file '{name}' in models/{kind}: put it there, or choose one from the list.")
+
+
+def t5_tokenizer() -> Path | None:
+    """The tokenizer that ComfyUI ships for T5, where this ComfyUI has it."""
+    import comfy.text_encoders
+
+    for folder in comfy.text_encoders.__path__:
+        path = Path(folder) / "t5_tokenizer" / "tokenizer.json"
+        if path.is_file():
+            return path
+    return None
+
+
 def input_image_path(name: str) -> Path:
     """The file behind Load Image's widget, which may end in ` [output]` or ` [temp]`. Raises PathError."""
     plain, named_folder = folder_paths.annotated_filepath(name)

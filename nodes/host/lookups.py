@@ -34,6 +34,17 @@ class HostLookups:
         except PathError as error:
             raise WorkflowError(str(error)) from error
 
+    def file(self, kind: str, name: str) -> Path:
+        """A file that one of ComfyUI's own loaders loads. Raises WorkflowError."""
+        try:
+            return folders.loader_path(kind, name)
+        except PathError as error:
+            raise WorkflowError(str(error)) from error
+
+    def tokenizer(self, family: str) -> Path | None:
+        """T5's tokenizer, which LTX-Video's text encoder needs beside its file."""
+        return folders.t5_tokenizer() if family == "ltxv" else None
+
 
 def with_local_models(prompt: dict[str, Any]) -> dict[str, Any]:
     """The prompt with every model that a loader took from the Hub named by its file here.

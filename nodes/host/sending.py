@@ -72,7 +72,7 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
     with tempfile.TemporaryDirectory(prefix="pocketvideo-", dir=temporary) as folder:
         bundle = export_bundle(
             plan,
-            lookups.model_file(plan.model_name),
+            None if plan.parts else lookups.model_file(plan.model_name),
             Path(folder) / "bundle",
             cache_dir=desk.state_folder() / "exports",
             progress=exporting,

@@ -20,12 +20,32 @@ from .prompt import MAX_PROMPT_BYTES, parse_prompt
 class FolderLookups:
     """One model file, whatever the workflow calls it, and photos by name from one folder."""
 
-    def __init__(self, model: Path, photos: Path) -> None:
-        self._model, self._photos = model, photos.resolve()
+    def __init__(self, model: Path | None, photos: Path, comfyui: Path | None = None) -> None:
+        self._model, self._photos, self._comfyui = model, photos.resolve(), comfyui
 
     def model(self, name: str) -> Geometry:
         """The geometry of the one model."""
+        if self._model is None:
+            raise WorkflowError(
+                f"The workflow loads the PocketVideo model {name}; name its file with --model."
+            )
         return read_geometry(self._model)
+
+    def file(self, kind: str, name: str) -> Path:
+        """A file in ComfyUI's models folder of this kind, and nowhere else."""
+        if self._comfyui is None:
+            raise WorkflowError(f"The workflow loads {name} from models/{kind}; name ComfyUI with --comfyui.")
+        folder = (self._comfyui / "models" / kind).resolve()
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise WorkflowError(f"There is no file {name} in models/{kind}; put it there.")
+        return path
+
+    def tokenizer(self, family: str) -> Path | None:
+        """T5's tokenizer in ComfyUI's sources, where they were named."""
+        if self._comfyui is None or family != "ltxv":
+            return None
+        return self._comfyui / "comfy" / "text_encoders" / "t5_tokenizer" / "tokenizer.json"
 
     def image(self, name: str) -> Path:
         """A file directly or deeper inside the photo folder, and nowhere else."""
@@ -46,8 +66,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--workflow", type=Path, help="JSON file in API format")
     made.add_argument(
         "--model",
-        required=True,
         help="PocketVideo model file (.safetensors), or the name of an architecture with --random-weights",
+    )
+    made.add_argument(
+        "--comfyui",
+        type=Path,
+        help="ComfyUI's folder, for workflows of its own loaders: where models/ and tokenizers are",
     )
     made.add_argument(
         "--random-weights",
@@ -91,6 +115,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     if args.random_weights == (args.workflow is not None):
         parser().error("give either --workflow with a model file, or --random-weights with a preset's name")
+    if args.model is None and (args.random_weights or args.comfyui is None):
+        parser().error("give --model, or --comfyui for a workflow of ComfyUI's own loaders")
     try:
         bundle = _random(args) if args.random_weights else _workflow(args)
     except (WorkflowError, ExportError, OSError) as error:
@@ -121,10 +147,10 @@ def _random(args: argparse.Namespace) -> Bundle:
 
 
 def _workflow(args: argparse.Namespace) -> Bundle:
-    model = Path(args.model)
+    model = Path(args.model) if args.model else None
     with args.workflow.open("rb") as file:
         prompt = parse_prompt(file.read(MAX_PROMPT_BYTES + 1))
-    lookups = FolderLookups(model, args.photos or args.workflow.parent)
+    lookups = FolderLookups(model, args.photos or args.workflow.parent, args.comfyui)
     plan = compile_workflow(prompt, args.output_node, lookups)
     return export_bundle(
         plan,

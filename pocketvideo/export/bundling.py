@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ...mobile_runtime.bundle import MANIFEST_NAME, Bundle, Manifest, open_tensors, write_bundle
 from ...mobile_runtime.engine.merging import MergeConfig
+from .adapters.exporting import PartsSource, in_pieces
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
 from .fixed_prompts import EDITABLE, FEATURES, with_prompts, write_features
@@ -28,7 +29,7 @@ Progress = Callable[[int, int, str], None]
 
 def export_bundle(
     plan: Plan,
-    model_path: str | Path,
+    model_path: str | Path | None,
     out_dir: str | Path,
     *,
     cache_dir: str | Path,
@@ -41,7 +42,7 @@ def export_bundle(
 
     Args:
         plan: from `compile_workflow`.
-        model_path: the model file that the plan was compiled for.
+        model_path: the model file that the plan was compiled for; None where the plan names its files.
         out_dir: a folder that is new, or holds an earlier bundle.
         cache_dir: where exports are kept; the same folder makes the next export of this model a matter of
         copying.
@@ -57,10 +58,10 @@ def export_bundle(
         ParityError: an exported network does not compute what its torch source computes.
     """
     steps = _Steps(progress, cancel)
-    path, target = Path(model_path), Path(out_dir)
-    config = read_config(path)
-    cache = ExportCache(Path(cache_dir))
-    plan, source = with_prompts(plan, prompts), _Source(path, steps)
+    target, cache = Path(out_dir), ExportCache(Path(cache_dir))
+    plan = with_prompts(plan, prompts)
+    source = PartsSource(plan.parts) if plan.parts else _Source(_named(model_path), steps)
+    config = source.config
     entries = _lowered(_components(plan, source, cache, steps), precision, cache, steps)
     features = _features(plan, source, cache)
     _empty(target)
@@ -84,7 +85,7 @@ def export_bundle(
     manifest = {
         "format": "pocketvideo-bundle",
         "version": 1,
-        "name": str(config.get("name") or path.stem)[:200],
+        "name": str(config.get("name") or source.name)[:200],
         "created_by": CREATED_BY,
         "license": str(config.get("license", ""))[:200],
         "inputs": dict(plan.inputs),
@@ -117,6 +118,10 @@ class _Steps:
             self.progress(self.done, self.total, words)
         self.done += 1
 
+    def foresee(self, units: int) -> None:
+        """So many units of work are to come."""
+        self.total += units
+
     def extra(self, words: str) -> None:
         """A unit of work that nobody could foresee."""
         self.total += 1
@@ -133,6 +138,16 @@ class _Source:
     def __init__(self, path: Path, steps: _Steps) -> None:
         self.path, self.steps = path, steps
         self.code, self.digest = code_fingerprint(), file_digest(path)
+
+    @property
+    def name(self) -> str:
+        """What the bundle is called where the model does not say."""
+        return self.path.stem
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What the model file says of itself."""
+        return read_config(self.path)
 
     def key(self, *what: str) -> str:
         """What an export of this model is kept under."""
@@ -157,6 +172,12 @@ class _Source:
         return features, mask
 
 
+def _named(path: str | Path | None) -> Path:
+    if path is None:
+        raise ExportError("The plan needs a model file; name it.")
+    return Path(path)
+
+
 def missing_package(error: ImportError) -> ExportError:
     """What to do where a package that only an export needs is not there."""
     return ExportError(
@@ -165,7 +186,9 @@ def missing_package(error: ImportError) -> ExportError:
     )
 
 
-def _features(plan: Plan, source: _Source, cache: ExportCache) -> dict[str, tuple[Path, dict[str, Any]]]:
+def _features(
+    plan: Plan, source: _Source | PartsSource, cache: ExportCache
+) -> dict[str, tuple[Path, dict[str, Any]]]:
     """The encoded prompts of a plan by their path in the bundle; a prompt is encoded once per model."""
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
     for name, text in plan.texts.items():
@@ -178,8 +201,10 @@ def _features(plan: Plan, source: _Source, cache: ExportCache) -> dict[str, tupl
 
 
 def _components(
-    plan: Plan, source: _Source, cache: ExportCache, steps: _Steps
+    plan: Plan, source: _Source | PartsSource, cache: ExportCache, steps: _Steps
 ) -> dict[str, tuple[Path, dict[str, Any]]]:
+    if isinstance(source, PartsSource):
+        return source.components(plan.components, cache, steps, steps.foresee)
     code = source.code
     keys = {name: source.key(name) for name in plan.components}
     found = {name: cache.component(key) for name, key in keys.items()}
@@ -222,7 +247,7 @@ def _lowered(
     for name, (source, entry) in entries.items():
         base = TWIN_OF.get(name)
         wanted = precision.of(base or name)
-        if wanted.level == FULL.level:
+        if wanted.level == FULL.level or in_pieces(name, entries):
             continue
         key = fingerprint([source.name, asdict(wanted)])
         found = cache.component(key)

@@ -44,7 +44,7 @@ FAMILIES = (
         "decoder.up_blocks.0.res_blocks.0.conv1.conv.weight",
         "ltxv",
         128,
-        Geometry(128, 32, 8, 2.37, 0.0, curve="flux", merges=False),
+        Geometry(128, 32, 8, 2.37, 0.0, curve="flux", merges=False, frame_rate=25.0),
     ),
     Family(
         "wan",
@@ -53,7 +53,7 @@ FAMILIES = (
         "decoder.middle.0.residual.0.gamma",
         "wan",
         512,
-        Geometry(16, 8, 4, 8.0, 0.0, multiplier=1000.0, merges=False),
+        Geometry(16, 8, 4, 8.0, 0.0, multiplier=1000.0, merges=False, pieces=True),
     ),
 )
 

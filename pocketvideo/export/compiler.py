@@ -7,6 +7,7 @@ from . import (  # noqa: F401
     lowerings,
     lowerings_latents,
     lowerings_leap,
+    lowerings_loaders,
     lowerings_primitive,
     lowerings_sampling,
     lowerings_schedules,
@@ -15,6 +16,7 @@ from .editor import to_prompt
 from .editor_graph import is_editor_format
 from .errors import WorkflowError
 from .lowering import REGISTRY, Reader, entry
+from .parts import plan_parts
 from .plan import Lookups, Plan, PlanBuilder
 from .prompt import Node, ancestors, check_prompt, read_node
 
@@ -48,12 +50,14 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
     outputs: dict[str, tuple[Any, ...]] = {}
     for node, known in registered:
         outputs[node.id] = known.lower(Reader(node, outputs, is_end=node is end), build, lookups)
+    parts = plan_parts(nodes, outputs)
     return Plan(
-        model_name=_model_name(nodes, outputs, end),
+        model_name="" if parts else _model_name(nodes, outputs, end),
         inputs=build.inputs,
         ops=tuple(build.ops),
         photos=build.photos,
         workflow={node.id: node.to_json() for node in nodes},
+        parts=parts,
     )
 
 

@@ -36,18 +36,10 @@ class Literal:
 REGISTRY: dict[str, Entry] = {}
 
 REPLACEMENTS = {
-    "CheckpointLoaderSimple": "Load Pocket Video Model",
-    "UNETLoader": "Load Pocket Video Model",
-    "CLIPLoader": "Load Pocket Video Model",
-    "VAELoader": "Load Pocket Video Model",
     "EmptyLatentImage": "Empty Pocket Video Latent",
     "EmptySD3LatentImage": "Empty Pocket Video Latent",
-    "EmptyLTXVLatentVideo": "Empty Pocket Video Latent",
-    "EmptyHunyuanLatentVideo": "Empty Pocket Video Latent",
     "EmptyMochiLatentVideo": "Empty Pocket Video Latent",
     "EmptyCosmosLatentVideo": "Empty Pocket Video Latent",
-    "LTXVImgToVideo": "Pocket Image to Video",
-    "WanImageToVideo": "Pocket Image to Video",
     "SaveWEBM": "Save Video",
     "SaveImage": "Save Video",
     "PreviewImage": "Save Video",

@@ -115,7 +115,8 @@ def read_decoding(node: Reader) -> tuple[dict[str, Any], Latent, Vae]:
         node.fail(
             "vae", f"comes from {vae.name} but the latent from {latent.model.name}; use one model for both"
         )
-    return {"component": "vae_decoder", "latent": latent.sampled}, latent, vae
+    later = {"next": "vae_decoder_next"} if vae.geometry.pieces else {}
+    return {"component": "vae_decoder", "latent": latent.sampled, **later}, latent, vae
 
 
 def read_size(node: Reader) -> Latent:

@@ -90,21 +90,27 @@ class Check:
     def finish(self) -> float:
         """Compare the whole chain in onnxruntime with the untouched network; raises `ParityError`."""
         for given, onnx_values in zip(self.inputs, self.onnx_values, strict=True):
-            with torch.no_grad():
-                truth = self.component.reference(**given).numpy()
-            name = self.component.outputs[0]
-            self.worst = min(self.worst, self._judge(onnx_values[name], truth, f"output {name}"))
+            for name, truth in self._expected(given).items():
+                self.worst = min(self.worst, self._judge(onnx_values[name], truth, f"output {name}"))
         return self.worst
 
     def self_test(self) -> Arrays:
         """Inputs and expected outputs of the first size, named as a bundle's self-test names them."""
         given = self.inputs[0]
-        with torch.no_grad():
-            truth = self.component.reference(**given).numpy()
         name = self.component.name
         tensors = {f"{name}.in.{key}": value.numpy() for key, value in given.items()}
-        tensors[f"{name}.out.{self.component.outputs[0]}"] = np.ascontiguousarray(truth)
+        tensors |= {f"{name}.out.{key}": value for key, value in self._expected(given).items()}
         return tensors
+
+    def _expected(self, given: dict[str, Tensor]) -> Arrays:
+        """What the untouched network makes of these inputs, by the names of the outputs."""
+        with torch.no_grad():
+            made = self.component.reference(**given)
+        values = made if isinstance(made, tuple) else (made,)
+        return {
+            name: np.ascontiguousarray(value.numpy())
+            for name, value in zip(self.component.outputs, values, strict=True)
+        }
 
     def _open(self, name: str, graph: Path) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 # Components that run with the weights of another one.
 TWIN_OF = {"denoiser_pairs": "denoiser", "denoiser_similar": "denoiser"}
@@ -19,7 +19,9 @@ class Geometry:
     [1, channels, (T - 1) // temporal + 1, H // spatial, W // spatial]. `shift`, `curve` and `multiplier` (of
     the time that the network is told) are those of ComfyUI's sampling for the model. `any_multiplier` says
     that the network is told the same whatever multiplier a node sets, `zero_is_padding` that it passes over
-    text features of zeros, `merges` that its denoiser has twins that merge tokens.
+    text features of zeros, `merges` that its denoiser has twins that merge tokens,
+    `pieces` that its VAE decodes frame by frame. `frame_rate` is what its network is told where a node says
+    nothing, None for a network that is told none.
     """
 
     channels: int
@@ -32,6 +34,8 @@ class Geometry:
     any_multiplier: bool = False
     zero_is_padding: bool = False
     merges: bool = True
+    frame_rate: float | None = None
+    pieces: bool = False
 
     def latent_shape(self, width: int, height: int, frames: int) -> list[int]:
         """The latent's shape [1, C, F, H, W] for a clip of that many pixels and frames."""
@@ -52,6 +56,17 @@ class Lookups(Protocol):
 
     def image(self, name: str) -> Path:
         """The file of the input image with this name; raises `WorkflowError` where there is none."""
+
+
+@runtime_checkable
+class FileLookups(Protocol):
+    """What a desk knows besides where ComfyUI's own loaders find their files."""
+
+    def file(self, kind: str, name: str) -> Path:
+        """A file in ComfyUI's models folder of this kind (`vae`, `loras`, ...); raises `WorkflowError`."""
+
+    def tokenizer(self, family: str) -> Path | None:
+        """The tokenizer.json that ComfyUI ships for a family's text encoder, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,8 @@ class Plan:
     ops: tuple[dict[str, Any], ...]
     photos: Mapping[str, PhotoSource] = field(default_factory=dict)
     workflow: Mapping[str, Any] = field(default_factory=dict)
+    # Where components come from that ComfyUI's own loaders loaded, by component.
+    parts: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -90,7 +107,8 @@ class Plan:
         """The names of the components that the ops use, in order of first use."""
         used = [op["component"] for op in self.ops if "component" in op]
         twins = [op["merge"]["component"] for op in self.ops if "merge" in op]
-        return tuple(dict.fromkeys([*used, *twins]))
+        later = [op["next"] for op in self.ops if "next" in op]
+        return tuple(dict.fromkeys([*used, *twins, *later]))
 
 
 class PlanBuilder:

@@ -76,6 +76,8 @@ def denoise(
             node, "latent_image", build, latent.first_frame, latent.width, latent.height, "first_frame"
         )
     schedule = _schedule(node, build, model, sampler, sigmas)
+    if model.geometry.frame_rate is not None:
+        optional["frame_rate"] = _frame_rate(node, guider, model.geometry.frame_rate)
     if sampler.leap is not None:
         optional["leap"] = dict(sampler.leap)
     optional |= merge_field(model, shape, latent.held or first_frame is not None)
@@ -192,6 +194,14 @@ def _guidance(build: PlanBuilder, guider: Guider) -> Value:
         minimum=0.0,
         maximum=MAX_GUIDANCE,
     )
+
+
+def _frame_rate(node: Reader, guider: Guider, default: float) -> float:
+    """What the network is told of the video's speed, by LTXVConditioning or by ComfyUI's default."""
+    rates = {guider.positive.frame_rate, (guider.negative or guider.positive).frame_rate}
+    if len(rates) > 1:
+        node.fail("negative", "has another frame rate than the positive; link both to one LTXVConditioning")
+    return rates.pop() or default
 
 
 def _motion(build: PlanBuilder, guider: Guider) -> Value:

@@ -6,6 +6,7 @@ names are those of the bundle (docs/bundle.md): a block overwrites `tokens`, a t
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +42,10 @@ def _no_settings(sizes: Mapping[str, int]) -> dict[str, Tensor]:
 class Component:
     """A network as stages.
 
-    `reference` is the untouched network on the component's inputs, `axes` describes every activation,
-    `vocabulary` bounds the token ids of a text encoder, `last_time` is the timestep of pure noise. `settings`
-    gives the inputs that are no data, such as indices, for the sizes of a check.
+    `reference` is the untouched network on the component's inputs (a tuple where it has several outputs),
+    `axes` describes every activation, `vocabulary` bounds the token ids of a text encoder, `last_time` is the
+    timestep of pure noise. `settings` gives the inputs that are no data, such as indices, for the sizes of a
+    check.
     """
 
     name: str
@@ -52,7 +54,7 @@ class Component:
     outputs: tuple[str, ...]
     stages: tuple[Stage, ...]
     axes: dict[str, Axes]
-    reference: Callable[..., Tensor]
+    reference: Callable[..., Any]
     vocabulary: int = 1
     last_time: float = 1.0
     settings: Callable[[Mapping[str, int]], dict[str, Tensor]] = _no_settings

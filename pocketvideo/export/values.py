@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from .checkpoints import PartFile
 from .plan import Geometry, PhotoSource, Value
 
 
@@ -31,14 +32,17 @@ class Model:
     name: str
     geometry: Geometry
     merge: Merge | None = field(default=None, compare=False)
+    file: PartFile | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A text encoder with its tokenizer."""
+    """A text encoder with its tokenizer; `missing` where a checkpoint has none."""
 
     SOCKET: ClassVar[str] = "CLIP"
     name: str
+    file: PartFile | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Vae:
     SOCKET: ClassVar[str] = "VAE"
     name: str
     geometry: Geometry
+    file: PartFile | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Conditioning:
     text: str
     motion: float | None = None
     zero: bool = False
+    frame_rate: float | None = None
 
 
 @dataclass(frozen=True)

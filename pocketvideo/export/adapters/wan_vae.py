@@ -152,14 +152,21 @@ def wan_decoder_components(network: AutoencoderKLWan, source: Source = HELD) -> 
         graph = "first" if first else "next"
         stage = Stage(graph, "decoder", deferred(wrap, network, source.real), inputs, ("frames", *names))
 
-        def reference(**values: Tensor) -> Tensor:
+        def reference(**values: Tensor) -> tuple[Tensor, ...]:
             whole: Any = source.network(network)
             mean = torch.tensor(config.latents_mean).view(1, -1, 1, 1, 1)
             std = torch.tensor(config.latents_std).view(1, -1, 1, 1, 1)
             x = whole.post_quant_conv(values["latent"] * std + mean)
-            before = [None] * len(names) if first else [values[name] for name in names]
-            out: Tensor = whole.decoder(x, feat_cache=before, feat_idx=[0], first_chunk=first)
-            return out
+            past: list[Any] = [None] * len(names) if first else [values[name] for name in names]
+            out = whole.decoder(x, feat_cache=past, feat_idx=[0], first_chunk=first)
+            # diffusers leaves out what lies before the video, and writes a word for a convolution that
+            # rested.
+            _, _, _, height, width = values["latent"].shape
+            for index, (channels, scale) in enumerate(pasts):
+                if not isinstance(past[index], Tensor):
+                    past[index] = torch.zeros(1, channels, PAST, scale * height, scale * width)
+                past[index] = F.pad(past[index], (0, 0, 0, 0, PAST - past[index].shape[2], 0))
+            return (out, *past)
 
         name = "vae_decoder" if first else "vae_decoder_next"
         return Component(name, "vae_decoder", inputs, ("frames", *names), (stage,), axes, reference)

@@ -16,7 +16,7 @@ from .inputs import (
     FamilyShuffledText,
     FamilyVisionFeatures,
 )
-from .loaders import FamilyTinyModel, FamilyWriteCheckpoints
+from .loaders import FamilyTinyModel, FamilyTinyText, FamilyWriteCheckpoints
 
 
 class FamilyExtension(ComfyExtension):
@@ -31,6 +31,7 @@ class FamilyExtension(ComfyExtension):
             FamilyReferenceLatent,
             FamilyShuffledText,
             FamilyTinyModel,
+            FamilyTinyText,
             FamilyVisionFeatures,
             FamilyWriteCheckpoints,
         ]

@@ -27,6 +27,16 @@ LTXV_SMALL = {
     "caption_channels": 32,
     "num_layers": 2,
 }
+# As wide as the tiny transformers read text.
+TEXT_SMALL = {
+    "d_ff": 24,
+    "d_kv": 6,
+    "d_model": 32,
+    "dense_act_fn": "gelu_pytorch_tanh",
+    "is_gated_act": True,
+    "num_heads": 3,
+    "num_layers": 2,
+}
 LTXV_VAE = {
     "_class_name": "CausalVideoAutoencoder",
     "dims": 3,
@@ -166,6 +176,41 @@ def _ltxv_vae() -> Made:
     return randomise(VideoVAE(config=LTXV_VAE), 15), _config(vae=LTXV_VAE)
 
 
+def _text(seed: int, model_type: str, vocabulary: int) -> dict[str, Tensor]:
+    from comfy.text_encoders.t5 import T5
+
+    sizes = {**TEXT_SMALL, "model_type": model_type, "vocab_size": vocabulary}
+    return randomise(T5(sizes, torch.float32, "cpu", OPERATIONS), seed)
+
+
+def _t5() -> Made:
+    return _text(17, "t5", 32128), None
+
+
+def _umt5() -> Made:
+    """With its tokenizer inside, trained on a few words."""
+    import io
+
+    import sentencepiece  # type: ignore[import-not-found]
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(
+            ["a red circle moves left", "a blue square goes right over green ground"] * 20
+        ),
+        model_writer=model,
+        vocab_size=320,
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+    )
+    spiece = torch.frombuffer(bytearray(model.getvalue()), dtype=torch.uint8)
+    return {**_text(18, "umt5", 512), "spiece_model": spiece}, None
+
+
 def _wan_lora() -> Made:
     """Rank 2 on the self-attention of both blocks of the small Wan, strong enough to show."""
     generator = torch.Generator().manual_seed(16)
@@ -190,5 +235,7 @@ FILES: dict[str, Callable[[], Made]] = {
     "diffusion_models/cogvideox.safetensors": _cogvideox,
     "vae/wan21.safetensors": _wan_vae,
     "vae/ltxv.safetensors": _ltxv_vae,
+    "text_encoders/t5.safetensors": _t5,
+    "text_encoders/umt5.safetensors": _umt5,
     "loras/wan21.safetensors": _wan_lora,
 }

@@ -7,9 +7,16 @@ from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
+import comfy.sd
 import comfy.supported_models
+import comfy.supported_models_base
+import comfy.text_encoders.lt
+import comfy.text_encoders.wan
+import comfy.utils
+import folder_paths
 import torch
 
+from .checkpoints import TEXT_SMALL
 from .weights import randomise
 
 COSMOS = {
@@ -144,4 +151,26 @@ def build(family: str) -> comfy.model_patcher.ModelPatcher:
         model,
         load_device=comfy.model_management.get_torch_device(),
         offload_device=comfy.model_management.unet_offload_device(),
+    )
+
+
+def tiny_text(family: str) -> comfy.sd.CLIP:
+    """The host's T5 or UMT5 with the sizes and numbers of the tiny files."""
+    name, key = {"ltxv": ("t5", "t5xxl"), "wan": ("umt5", "umt5xxl")}[family]
+    path = folder_paths.get_full_path_or_raise("text_encoders", f"{name}.safetensors")
+    state = comfy.utils.load_torch_file(path)
+    sizes = {**TEXT_SMALL, "model_type": name, "vocab_size": state["shared.weight"].shape[0]}
+    if family == "ltxv":
+        target = comfy.supported_models_base.ClipTarget(
+            comfy.text_encoders.lt.LTXVT5Tokenizer, comfy.text_encoders.lt.ltxv_te()
+        )
+    else:
+        target = comfy.supported_models_base.ClipTarget(
+            comfy.text_encoders.wan.WanT5Tokenizer, comfy.text_encoders.wan.te()
+        )
+    return comfy.sd.CLIP(
+        target,
+        tokenizer_data={"spiece_model": state.pop("spiece_model", None)},
+        state_dict=[{key: value.float() for key, value in state.items()}],
+        model_options={f"{key}_model_config": sizes, "model_name": key, "dtype": torch.float32},
     )

@@ -8,7 +8,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from .checkpoints import write_all
-from .in_process import BUILDERS, build
+from .in_process import BUILDERS, build, tiny_text
 
 
 class FamilyWriteCheckpoints(io.ComfyNode):
@@ -44,3 +44,20 @@ class FamilyTinyModel(io.ComfyNode):
     @classmethod
     def execute(cls, family: str) -> io.NodeOutput:
         return io.NodeOutput(build(family))
+
+
+class FamilyTinyText(io.ComfyNode):
+    """A tiny text encoder from a file, as the host's CLIP: its own loader tells one by its full size."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FamilyTinyText",
+            category="PocketVideo/tests",
+            inputs=[io.Combo.Input("type", options=["ltxv", "wan"])],
+            outputs=[io.Clip.Output()],
+        )
+
+    @classmethod
+    def execute(cls, type: str) -> io.NodeOutput:
+        return io.NodeOutput(tiny_text(type))

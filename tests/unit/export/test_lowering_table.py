@@ -4,18 +4,7 @@ from comfyui_pocketvideo.pocketvideo.export import compiler
 from comfyui_pocketvideo.pocketvideo.export.lowering import REGISTRY, REPLACEMENTS
 
 # Node types of the issue whose lowerings are not there yet; whoever registers one takes it off this list.
-COMING = {
-    "CLIPLoader",
-    "CheckpointLoaderSimple",
-    "EmptyHunyuanLatentVideo",
-    "EmptyLTXVLatentVideo",
-    "LTXVConditioning",
-    "LTXVImgToVideo",
-    "LoraLoaderModelOnly",
-    "UNETLoader",
-    "VAELoader",
-    "WanImageToVideo",
-}
+COMING: set[str] = set()
 LOADERS = {
     "CLIPLoader",
     "CheckpointLoaderSimple",
