@@ -23,6 +23,7 @@ from ..errors import ExportError
 from ..stages import Component, Stage
 from .compress import compress
 from .forms import Varargs, coreml_form
+from .norms import rms_norm, scale_norms
 from .options import CoreMLOptions, Sizes
 from .package import write_package
 from .shapes import coreml_inputs, dtype_of, example_inputs, output_name, torch_dimensions
@@ -67,6 +68,7 @@ def convert_stage(
                 torch_dimensions(stage, component.axes, options.sizes),
             )
             if precision == "float16":
+                scale_norms(program.graph)
                 _raise_epsilons(program)
             model = ct.convert(
                 program,
@@ -137,7 +139,9 @@ def _program(module: nn.Module, examples: tuple[torch.Tensor, ...], dimensions: 
     aten = torch.ops.aten
     exported = torch.export.export(module, examples, dynamic_shapes=dimensions, strict=False)
     # So short a table keeps scaled_dot_product_attention and layer_norm whole.
-    program = exported.run_decompositions({aten.gelu.default: _gelu, aten.new_ones.default: _ones})
+    program = exported.run_decompositions(
+        {aten.gelu.default: _gelu, aten.new_ones.default: _ones, aten.rms_norm.default: rms_norm}
+    )
     for node in list(program.graph.nodes):
         # coremltools 9.0 knows `cat` and neither its other name nor views that change nothing.
         if node.target in (aten.concatenate.default, aten.concat.default):

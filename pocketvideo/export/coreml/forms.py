@@ -1,7 +1,7 @@
 """Forms of layers that stay right when Core ML computes them in 16 bits.
 
 coremltools turns every float32 operation into float16, also those that the network asks for in float32. Where
-that overflows or loses a small epsilon, the layer is written anew: the same function of the same weights.
+that overflows, the layer is written anew: the same function of the same weights. Norms are in `norms.py`.
 """
 
 from __future__ import annotations
@@ -10,35 +10,10 @@ from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx import LTXVideoCausalConv3d
-from diffusers.models.normalization import RMSNorm as DiffusersRMSNorm
 from torch import Tensor, nn
-from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from ...models.attention import LinearAttention
-from ...models.layers import RMSNorm
 from ..forms import TransposedLinear
-
-
-class ScaledRMSNorm(nn.Module):
-    """x / sqrt(mean(x^2) + eps) * weight, with x divided by its largest magnitude first.
-
-    The squares of a float16 overflow from 256 on, and an eps of 1e-8 is zero.
-    """
-
-    # Below it rows are not enlarged to one: eps / scale^2 has to stay finite.
-    SMALLEST_SCALE = 2.0**-10
-
-    def __init__(self, weight: Tensor | None, eps: float) -> None:
-        super().__init__()
-        self.weight = None if weight is None else nn.Parameter(weight.detach().clone(), requires_grad=False)
-        self.root_eps = eps**0.5
-
-    def forward(self, x: Tensor) -> Tensor:
-        scale = x.abs().amax(-1, keepdim=True).clamp(min=self.SMALLEST_SCALE)
-        y = x / scale
-        bias = self.root_eps / scale
-        out = y * torch.rsqrt((y * y).mean(-1, keepdim=True) + bias * bias)
-        return out if self.weight is None else out * self.weight
 
 
 class EdgePaddedConv(nn.Module):
@@ -64,12 +39,6 @@ def coreml_form(module: nn.Module, tokens: int) -> nn.Module:
     """Replace the layers of a module that is in export form, in place; `tokens` is the most per clip."""
     if isinstance(module, TransposedLinear):
         return _linear(module)
-    if isinstance(module, RMSNorm):
-        return ScaledRMSNorm(module.weight, module.eps)
-    if isinstance(module, Qwen2RMSNorm):
-        return ScaledRMSNorm(module.weight, module.variance_epsilon)
-    if isinstance(module, DiffusersRMSNorm) and module.bias is None:
-        return ScaledRMSNorm(module.weight, module.eps)
     if isinstance(module, LinearAttention):
         _scale_sums(module, tokens)
     for name, child in module.named_children():

@@ -28,13 +28,29 @@ DIVISOR = np.array([[2, 2, -2], [3, 4, 2]], np.int32)
 
 # Operation, its inputs, and where a case needs one a note that tells it apart.
 FOLDED: list[tuple[str, dict[str, Any]]] = [
-    *((name, {"x": A, "y": B}) for name in ("add", "sub", "mul", "real_div", "maximum", "greater_equal")),
+    *(
+        (name, {"x": A, "y": B})
+        for name in (
+            "add",
+            "sub",
+            "mul",
+            "real_div",
+            "maximum",
+            "minimum",
+            "greater_equal",
+            "greater",
+            "less",
+        )
+    ),
     ("add", {"x": WHOLE, "y": DIVISOR}),
     ("equal", {"x": WHOLE, "y": np.abs(WHOLE)}),
     ("floor_div", {"x": WHOLE, "y": DIVISOR}),
     ("real_div", {"x": WHOLE * DIVISOR, "y": DIVISOR}),
     ("pow", {"x": POSITIVE, "y": np.float32(3)}),
-    *((name, {"x": A}) for name in ("abs", "relu", "sigmoid", "cos", "sin", "round", "exp")),
+    *(
+        (name, {"x": A})
+        for name in ("abs", "relu", "sigmoid", "cos", "sin", "round", "exp", "square", "tanh", "floor")
+    ),
     ("sqrt", {"x": POSITIVE}),
     ("rsqrt", {"x": POSITIVE, "epsilon": np.float32(0.25)}),
     ("inverse", {"x": POSITIVE, "epsilon": np.float32(0.25)}),
@@ -106,6 +122,11 @@ def test_what_core_ml_leaves_open_is_refused() -> None:
         OPERATIONS["real_div"]({"x": WHOLE, "y": DIVISOR})
     with pytest.raises(IndexError):
         OPERATIONS["gather"]({"x": A, "indices": np.int32(3), "axis": 1})
+
+
+def test_fill_like_takes_the_shape_of_its_reference() -> None:
+    found = OPERATIONS["fill_like"]({"ref_tensor": A, "value": np.float32(2)})
+    assert found.tolist() == np.full(A.shape, 2.0).tolist()
 
 
 def test_gelu_is_exact_or_by_tanh_as_the_program_says() -> None:

@@ -74,6 +74,9 @@ _pairs("pow", torch.pow)
 _pairs("maximum", torch.maximum)
 _pairs("greater_equal", torch.ge)
 _pairs("equal", torch.eq)
+_pairs("minimum", torch.minimum)
+_pairs("less", torch.lt)
+_pairs("greater", torch.gt)
 _each("abs", torch.abs)
 _each("relu", torch.relu)
 _each("silu", F.silu)
@@ -81,6 +84,9 @@ _each("sigmoid", torch.sigmoid)
 _each("cos", torch.cos)
 _each("sin", torch.sin)
 _each("sqrt", torch.sqrt)
+_each("square", torch.square)
+_each("tanh", torch.tanh)
+_each("floor", torch.floor)
 _each("round", torch.round)
 _each("exp", torch.exp)
 
@@ -282,6 +288,12 @@ def identity(i: Inputs) -> Tensor:
 def fill(i: Inputs) -> Tensor:
     value = tensor(i["value"])
     return torch.full(ints(i["shape"]), value.item(), dtype=value.dtype)
+
+
+@operation
+def fill_like(i: Inputs) -> Tensor:
+    value = tensor(i["value"])
+    return torch.full(tensor(i["ref_tensor"]).shape, value.item(), dtype=value.dtype)
 
 
 @operation
