@@ -213,7 +213,7 @@ def test_an_animated_webp_is_the_hosts(client: ComfyClient, desk: Desk, cache: P
     (tmp_path / "desk.webp").write_bytes(client.view(saved))
     made = on_the_device(graph, desk, cache, tmp_path)
     with Image.open(tmp_path / "desk.webp") as ours, Image.open(made.video_path) as theirs:
-        assert ours.n_frames == theirs.n_frames == 9
+        assert getattr(ours, "n_frames", 1) == getattr(theirs, "n_frames", 1) == 9
         for index in range(9):
             ours.seek(index)
             theirs.seek(index)
