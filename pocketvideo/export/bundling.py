@@ -34,6 +34,7 @@ def export_bundle(
     *,
     cache_dir: str | Path,
     precision: Precision = FLOAT32,
+    flat_convolutions: bool = False,
     prompts: str = EDITABLE,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
@@ -47,6 +48,7 @@ def export_bundle(
         cache_dir: where exports are kept; the same folder makes the next export of this model a matter of
         copying.
         precision: how each component's weights are stored, from `parse_precision`; float32 if not given.
+        flat_convolutions: for devices without 3-D convolutions; weights stay the same.
         prompts: `editable` sends the text encoder, `fixed` the encoded prompts, which the device's user then
         cannot change.
         progress: called with units done, units in all, and a few words.
@@ -63,6 +65,10 @@ def export_bundle(
     source = PartsSource(plan.parts) if plan.parts else _Source(_named(model_path), steps)
     config = source.config
     entries = _lowered(_components(plan, source, cache, steps), precision, cache, steps)
+    if flat_convolutions:
+        from .flat_export import flat_components
+
+        entries = flat_components(entries, cache, steps.extra)
     features = _features(plan, source, cache)
     _empty(target)
     steps("Writing the bundle")
