@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots thumbnails
-.PHONY: bench-model bench-device bench-accelerate tables clean
+.PHONY: bench-model bench-device bench-accelerate bench-coreml tables clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ bench-device: python  ## Measure how well a device agrees with the desk, and how
 
 bench-accelerate: setup  ## Measure what Leap and Merge save in ComfyUI, and what they cost
 	@$(VENV)/python benchmarks/bench_accelerate.py
+
+bench-coreml: python  ## Convert networks to Core ML and compare them with torch
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_coreml.py
 
 tables: python  ## Write the docs' benchmark tables anew from docs/benchmarks
 	@$(PYTHON) tools/environments.py dev
