@@ -4,15 +4,19 @@
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
-from ...mobile_runtime.bundle import Bundle
+from ...mobile_runtime.bundle import Bundle, BundleError
 from .bundling import export_bundle
 from .compiler import compile_workflow
+from .dry_run import DeviceLimits, plan_only
+from .dry_run import describe as describe_plan
 from .errors import ExportError, WorkflowError
+from .fixed_prompts import EDITABLE, PROMPTS
 from .modelfile import read_geometry
-from .plan import Geometry
+from .plan import Geometry, Plan
 from .precision import AUTO, LEVELS, describe, parse_precision
 from .prompt import MAX_PROMPT_BYTES, parse_prompt
 
@@ -57,13 +61,22 @@ class FolderLookups:
         return path
 
 
+def size_in_bytes(text: str) -> int:
+    """`1.5GB` in bytes, for the command line."""
+    for ending, unit in (("KB", 10**3), ("MB", 10**6), ("GB", 10**9), ("", 1)):
+        number = text.upper().removesuffix(ending)
+        if ending in text.upper() and number.replace(".", "", 1).isdecimal():
+            return int(float(number) * unit)
+    raise argparse.ArgumentTypeError(f"{text!r} is no size; write it as 300MB or 1.5GB")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m comfyui_pocketvideo.pocketvideo.export",
-        description="Compile a ComfyUI workflow (API format) and export it with its model for a device.",
+        description="Compile a ComfyUI workflow and export it with its model for a device.",
     )
-    made.add_argument("--workflow", type=Path, help="JSON file in API format")
+    made.add_argument("--workflow", type=Path, help="JSON file that ComfyUI saved, in either format")
     made.add_argument(
         "--model",
         help="PocketVideo model file (.safetensors), or the name of an architecture with --random-weights",
@@ -95,7 +108,35 @@ def parser() -> argparse.ArgumentParser:
         "with the PSNR in dB to reach as in denoiser=auto:42 (default: %(default)s)",
     )
     made.add_argument(
-        "--out", type=Path, required=True, help="folder for the bundle; an old bundle in it is replaced"
+        "--prompts",
+        choices=PROMPTS,
+        default=EDITABLE,
+        help="with fixed the prompts leave this machine encoded and the text encoder stays here "
+        "(default: %(default)s)",
+    )
+    made.add_argument("--out", type=Path, help="folder for the bundle; an old bundle in it is replaced")
+    made.add_argument(
+        "--plan-only",
+        action="store_true",
+        help="export nothing: say what the bundle would hold, send and need",
+    )
+    made.add_argument("--json", action="store_true", help="with --plan-only: as JSON")
+    made.add_argument(
+        "--device-memory", type=size_in_bytes, metavar="SIZE", help="with --plan-only: as 1.5GB; what fits?"
+    )
+    made.add_argument(
+        "--device-storage",
+        type=size_in_bytes,
+        metavar="SIZE",
+        help="with --plan-only: what the device has free",
+    )
+    made.add_argument(
+        "--device-bundle",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="with --plan-only: a bundle that the device has already, whose files are not sent again",
     )
     made.add_argument("--output-node", help="id of the node to end in, where the workflow has several")
     made.add_argument(
@@ -113,13 +154,17 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; gives the exit status."""
     args = parser().parse_args(arguments)
+    if args.plan_only == (args.out is not None) or (args.plan_only and args.random_weights):
+        parser().error("give either --out, or --plan-only with a workflow")
     if args.random_weights == (args.workflow is not None):
         parser().error("give either --workflow with a model file, or --random-weights with a preset's name")
     if args.model is None and (args.random_weights or args.comfyui is None):
         parser().error("give --model, or --comfyui for a workflow of ComfyUI's own loaders")
     try:
+        if args.plan_only:
+            return _plan_only(args)
         bundle = _random(args) if args.random_weights else _workflow(args)
-    except (WorkflowError, ExportError, OSError) as error:
+    except (WorkflowError, ExportError, BundleError, OSError) as error:
         print(f"\r{error}", file=sys.stderr)
         return 1
     size = sum(entry["bytes"] for entry in bundle.files.values())
@@ -146,20 +191,41 @@ def _random(args: argparse.Namespace) -> Bundle:
     )
 
 
-def _workflow(args: argparse.Namespace) -> Bundle:
+def _compiled(args: argparse.Namespace) -> tuple[Plan, Path | None]:
     model = Path(args.model) if args.model else None
     with args.workflow.open("rb") as file:
         prompt = parse_prompt(file.read(MAX_PROMPT_BYTES + 1))
     lookups = FolderLookups(model, args.photos or args.workflow.parent, args.comfyui)
-    plan = compile_workflow(prompt, args.output_node, lookups)
+    return compile_workflow(prompt, args.output_node, lookups), model
+
+
+def _workflow(args: argparse.Namespace) -> Bundle:
+    plan, model = _compiled(args)
     return export_bundle(
         plan,
         model,
         args.out,
         cache_dir=args.cache,
         precision=parse_precision(args.precision),
+        prompts=args.prompts,
         progress=_show,
     )
+
+
+def _plan_only(args: argparse.Namespace) -> int:
+    plan, model = _compiled(args)
+    held = {entry["sha256"] for folder in args.device_bundle for entry in Bundle.open(folder).files.values()}
+    report = plan_only(
+        plan,
+        model,
+        cache_dir=args.cache,
+        prompts=args.prompts,
+        precision=parse_precision(args.precision),
+        held=held,
+        limits=DeviceLimits(args.device_memory, args.device_storage),
+    )
+    print(json.dumps(report, indent=1) if args.json else describe_plan(report))
+    return 2 if report["problems"] else 0
 
 
 def _show(done: int, total: int, words: str) -> None:

@@ -84,10 +84,10 @@ def export_bundle(
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / FEATURES, target / name)
         known[name] = tuple(entry["files"][FEATURES])
-    _write_self_test(target, [folder for folder, _ in entries.values()])
-    (target / WORKFLOW).write_text(_canonical(plan.workflow), "utf-8")
+    write_self_test(target, [folder for folder, _ in entries.values()])
+    (target / WORKFLOW).write_text(canonical(plan.workflow), "utf-8")
     for name, photo in plan.photos.items():
-        _write_photo(photo, target / name)
+        write_photo(photo, target / name)
     manifest = {
         "format": "pocketvideo-bundle",
         "version": 1,
@@ -296,7 +296,8 @@ def _empty(target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
 
 
-def _write_self_test(target: Path, folders: list[Path]) -> None:
+def write_self_test(target: Path, folders: list[Path]) -> None:
+    """One file of the self-tests of components, whose folders these are."""
     from safetensors.numpy import save_file
 
     tensors: dict[str, Any] = {}
@@ -305,7 +306,7 @@ def _write_self_test(target: Path, folders: list[Path]) -> None:
     save_file(tensors, target / SELF_TEST)
 
 
-def _write_photo(source: PhotoSource, target: Path) -> None:
+def write_photo(source: PhotoSource, target: Path) -> None:
     """The photo as Load Image sees it, upright and RGB, as a PNG: devices decode JPEG differently."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -374,5 +375,6 @@ def _indices(plan: Plan, name: str) -> dict[str, tuple[int, ...]]:
     return {}
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """A JSON value as it is written into a bundle."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
