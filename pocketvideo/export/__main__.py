@@ -15,6 +15,7 @@ from .dry_run import DeviceLimits, plan_only
 from .dry_run import describe as describe_plan
 from .errors import ExportError, WorkflowError
 from .fixed_prompts import EDITABLE, PROMPTS
+from .layout import HEADS, LAYOUTS, USUAL, parse_form
 from .modelfile import read_geometry
 from .plan import Geometry, Plan
 from .precision import AUTO, LEVELS, describe, parse_precision
@@ -106,6 +107,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="[COMPONENT=]LEVEL[:DB],...",
         help=f"how weights are stored: {', '.join((*LEVELS, AUTO))}; for one component as in denoiser=int8, "
         "with the PSNR in dB to reach as in denoiser=auto:42 (default: %(default)s)",
+    )
+    made.add_argument(
+        "--form",
+        default=str(USUAL),
+        metavar="LAYOUT,HEADS",
+        help=f"how the denoiser's tokens lie in memory ({', '.join(LAYOUTS)}) and its heads are computed "
+        f"({', '.join(HEADS)}); default: %(default)s",
     )
     made.add_argument(
         "--prompts",

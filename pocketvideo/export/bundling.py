@@ -15,6 +15,7 @@ from .adapters.exporting import PartsSource, in_pieces
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
 from .fixed_prompts import EDITABLE, FEATURES, with_prompts, write_features
+from .layout import USUAL, Form
 from .modelfile import file_digest, read_config
 from .plan import TWIN_OF, ExampleFrame, PhotoSource, Plan
 from .precision import FLOAT32, FULL, Precision
@@ -34,6 +35,7 @@ def export_bundle(
     *,
     cache_dir: str | Path,
     precision: Precision = FLOAT32,
+    form: Form = USUAL,
     flat_convolutions: bool = False,
     prompts: str = EDITABLE,
     progress: Progress | None = None,
@@ -51,6 +53,7 @@ def export_bundle(
         flat_convolutions: for devices without 3-D convolutions; weights stay the same.
         prompts: `editable` sends the text encoder, `fixed` the encoded prompts, which the device's user then
         cannot change.
+        form: how the denoiser's tokens lie in memory and its heads are computed, from `parse_form`.
         progress: called with units done, units in all, and a few words.
         cancel: when set, the export stops at the next unit with `ExportCancelled`; what is finished stays
         cached.
@@ -64,7 +67,7 @@ def export_bundle(
     plan = with_prompts(plan, prompts)
     source = PartsSource(plan.parts) if plan.parts else _Source(_named(model_path), steps)
     config = source.config
-    entries = _lowered(_components(plan, source, cache, steps), precision, cache, steps)
+    entries = _lowered(_components(plan, source, cache, steps, form), precision, cache, steps)
     if flat_convolutions:
         from .flat_export import flat_components
 
@@ -207,12 +210,15 @@ def _features(
 
 
 def _components(
-    plan: Plan, source: _Source | PartsSource, cache: ExportCache, steps: _Steps
+    plan: Plan, source: _Source | PartsSource, cache: ExportCache, steps: _Steps, form: Form
 ) -> dict[str, tuple[Path, dict[str, Any]]]:
     if isinstance(source, PartsSource):
+        if form != USUAL:
+            raise ExportError(f"Only PocketVideo's own denoiser has the form {form}; leave it out.")
         return source.components(plan.components, cache, steps, steps.foresee)
     code = source.code
-    keys = {name: source.key(name) for name in plan.components}
+    shaped = {name: source.key(name, str(form)) for name in plan.components if name == "denoiser"}
+    keys = {name: source.key(name) for name in plan.components} | (shaped if form != USUAL else {})
     found = {name: cache.component(key) for name, key in keys.items()}
     missing = [name for name, entry in found.items() if entry is None]
     if missing:
@@ -233,6 +239,7 @@ def _components(
                     code=code,
                     step=steps,
                     twin_of=_base(name, found),
+                    form=form,
                 ),
             )
     return {name: entry for name, entry in found.items() if entry is not None}

@@ -14,7 +14,9 @@ from safetensors.numpy import save_file
 from ...mobile_runtime.bundle import open_tensors
 from ..models import PocketModel
 from .cache import ExportCache, fingerprint
+from .errors import ExportError
 from .graphs import OPSET, export_stage, stage_weights, weights_used
+from .layout import USUAL, Form, shaped
 from .modelfile import file_digest
 from .networks import component
 from .parity import MIN_PSNR, Check
@@ -41,17 +43,25 @@ def export_component(
     code: str,
     step: Step,
     twin_of: tuple[Path, str] | None = None,
+    form: Form = USUAL,
 ) -> dict[str, Any]:
     """Write the files of one component into `folder` and return its cache entry.
 
     `step` is called before each unit of work with a few words, and may raise to stop. `twin_of` is the folder
-    and the name of a finished component whose weights this one shares. Raises `ExportError`, and `ParityError`
-    when a stage or the whole differs from torch by more than 60 dB PSNR allows.
+    and the name of a finished component whose weights this one shares, `form` that of the denoiser. Raises
+    `ExportError`, and `ParityError` when a stage or the whole differs from torch by more than 60 dB PSNR
+    allows.
     """
     part = component(model, name)
-    entry = write_stages(
-        folder, part, model.max_tokens, partial(_graph, model, part, cache=cache, code=code), step, twin_of
-    )
+    if part.kind == "denoiser" and form != USUAL:
+        if twin_of is not None:
+            raise ExportError(
+                f"Merging is exported in the form {USUAL} alone; leave out the form {form}, or the node that "
+                "merges tokens."
+            )
+        part = shaped(part, form)
+    graph_of = partial(_graph, model, part, form, cache=cache, code=code)
+    entry = write_stages(folder, part, model.max_tokens, graph_of, step, twin_of)
     described = entry["component"]
     if part.kind == "text_encoder":
         described |= {
@@ -134,7 +144,9 @@ def graph_key(code: str, name: str, identity: Any, graph: str) -> str:
     return fingerprint([code, OPSET, torch.__version__, onnx.__version__, name, identity, graph])
 
 
-def _graph(model: PocketModel, part: Component, stage: Stage, cache: ExportCache, code: str) -> Path:
+def _graph(
+    model: PocketModel, part: Component, form: Form, stage: Stage, cache: ExportCache, code: str
+) -> Path:
     configs = {
         "denoiser": model.denoiser.config.to_dict(),
         "text_encoder": model.text_encoder.config,
@@ -142,5 +154,5 @@ def _graph(model: PocketModel, part: Component, stage: Stage, cache: ExportCache
         "vae_encoder": model.vae.config,
     }
     # By kind, for a twin's prologue and epilogue are the network's own.
-    key = graph_key(code, part.kind, configs[part.kind], stage.graph)
+    key = graph_key(code, part.kind, [configs[part.kind], str(form)], stage.graph)
     return cache.graph(key, lambda: export_stage(stage, part.axes, f"{part.name}/{stage.graph}"))

@@ -14,6 +14,7 @@ from ...mobile_runtime.bundle import Bundle, Manifest, write_bundle
 from .bundling import CREATED_BY, SELF_TEST, WORKFLOW, Progress, check_target
 from .cache import ExportCache, code_fingerprint
 from .errors import ExportError
+from .layout import USUAL, Form, shaped
 from .precision import FLOAT32, FULL, Precision
 from .stages import Stage
 
@@ -26,6 +27,7 @@ def export_random(
     clip: tuple[int, int, int] = (17, 256, 448),
     seed: int = 0,
     precision: Precision = FLOAT32,
+    form: Form = USUAL,
     progress: Progress | None = None,
 ) -> Bundle:
     """Write the bundle of a preset's denoiser with random weights into `out_dir`, and return it.
@@ -37,10 +39,12 @@ def export_random(
         clip: frames, height and width in pixels that the memory estimate is for.
         seed: which random weights.
         precision: how the weights are stored, from `parse_precision`.
+        form: how tokens lie in memory and heads are computed, from `parse_form`.
         progress: called with units done, units in all, and a few words.
 
     Raises:
-        ExportError: there is no such preset, a package is missing, or `out_dir` holds something else.
+        ExportError: there is no such preset or form of it, a package is missing, or `out_dir` holds something
+        else.
         ParityError: an exported stage does not compute what its torch source computes.
     """
     try:
@@ -60,7 +64,7 @@ def export_random(
     target = Path(out_dir)
     check_target(target)
     preset = RANDOM_PRESETS[preset_name]
-    part = preset.component(seed)
+    part = shaped(preset.component(seed), form)
     cache, code = ExportCache(Path(cache_dir)), code_fingerprint()
     wanted = precision.of(part.name)
     done, total = 0, len(part.stages) + 2
@@ -77,7 +81,7 @@ def export_random(
         step(words)
 
     def graph(stage: Stage) -> Path:
-        key = graph_key(code, part.name, preset.identity, stage.graph)
+        key = graph_key(code, part.name, [preset.identity, str(form)], stage.graph)
         return cache.graph(key, lambda: export_stage(stage, part.axes, f"{part.name}/{stage.graph}"))
 
     def fill(folder: Path) -> None:

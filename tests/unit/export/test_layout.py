@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
 from comfyui_pocketvideo.mobile_runtime.bundle import psnr
+from comfyui_pocketvideo.mobile_runtime.engine import run_bundle, self_test
 from comfyui_pocketvideo.pocketvideo.export import ExportError
+from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
+from comfyui_pocketvideo.pocketvideo.export.cache import ExportCache
+from comfyui_pocketvideo.pocketvideo.export.components import export_component
 from comfyui_pocketvideo.pocketvideo.export.graphs import export_stage, stage_weights
 from comfyui_pocketvideo.pocketvideo.export.layout import HEADS, LAYOUTS, USUAL, Form, parse_form, shaped
 from comfyui_pocketvideo.pocketvideo.export.networks import component
@@ -88,16 +93,6 @@ def turned_back(values, name, form):
     return values[name].permute(order[name]) if name in order else values[name]
 
 
-def test_channels_and_tiles_pass_the_gate_as_convolutions_and_a_product_for_each_head():
-    graph, figure = exported_block(Form("channels", "tiled"), "softmax")
-    assert figure > 60
-    ops = [node.op_type for node in graph.graph.node]
-    # qkv, proj, q, proj of the text, two of the feed-forward, and the depthwise one.
-    assert ops.count("Conv") == 7
-    # Two products for each of two heads of both attentions, and the text's keys and values.
-    assert ops.count("MatMul") == 9
-
-
 def test_einsums_pass_the_gate_as_einsums():
     graph, figure = exported_block(Form("tokens", "einsum"), "linear")
     assert figure > 60
@@ -118,3 +113,37 @@ def test_forms_are_read():
     assert parse_form("tokens") == USUAL
     with pytest.raises(ExportError, match="no form 'fast'"):
         parse_form("fast")
+
+
+def test_a_bundle_in_another_form_makes_the_same_video(exported, tmp_path):
+    bundle = export_bundle(
+        exported.plan,
+        exported.desk.model_path,
+        tmp_path / "bundle",
+        cache_dir=exported.cache,
+        form=Form("channels", "tiled"),
+    )
+    assert min(report.psnr for report in self_test(bundle).values()) > 60
+    graph = onnx.load_from_string(bundle.read("denoiser/softmax.onnx"))
+    ops = [node.op_type for node in graph.graph.node]
+    # qkv, proj, q, proj of the text, two of the feed-forward, and the depthwise one.
+    assert ops.count("Conv") == 7
+    # Two products for each of two heads of both attentions, and the text's keys and values.
+    assert ops.count("MatMul") == 9
+    found = run_bundle(bundle, output_dir=tmp_path / "a").frames
+    expected = run_bundle(exported.bundle, output_dir=tmp_path / "b").frames
+    assert psnr(np.asarray(found), np.asarray(expected)) > 60
+
+
+def test_merging_has_no_other_form(exported, tmp_path):
+    with pytest.raises(ExportError, match=r"Merging is exported in the form tokens,batched alone"):
+        export_component(
+            tmp_path,
+            model=exported.model,
+            name="denoiser_pairs",
+            cache=ExportCache(tmp_path),
+            code="",
+            step=lambda words: None,
+            twin_of=(tmp_path, "denoiser"),
+            form=Form("tokens", "tiled"),
+        )
