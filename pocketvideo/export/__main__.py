@@ -195,6 +195,7 @@ def _random(args: argparse.Namespace) -> Bundle:
         clip=tuple(args.clip),
         seed=args.seed,
         precision=parse_precision(args.precision),
+        form=parse_form(args.form),
         progress=_show,
     )
 
@@ -215,6 +216,7 @@ def _workflow(args: argparse.Namespace) -> Bundle:
         args.out,
         cache_dir=args.cache,
         precision=parse_precision(args.precision),
+        form=parse_form(args.form),
         prompts=args.prompts,
         progress=_show,
     )
