@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots thumbnails
-.PHONY: bench-model bench-device bench-accelerate bench-coreml tables clean
+.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-coreml tables clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,14 @@ bench-device: python  ## Measure how well a device agrees with the desk, and how
 
 bench-accelerate: setup  ## Measure what Leap and Merge save in ComfyUI, and what they cost
 	@$(VENV)/python benchmarks/bench_accelerate.py
+
+bench-engine: python  ## Measure what a memory budget costs: time and peak of a streamed network
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_engine.py
+
+bench-engine-large: python  ## Run a step of a network of 4.8 GB in less than 1 GB
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_engine.py --model stdit3_xl2
 
 bench-coreml: python  ## Convert networks to Core ML and compare them with torch
 	@$(PYTHON) tools/environments.py dev

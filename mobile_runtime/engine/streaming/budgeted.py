@@ -1,8 +1,8 @@
 """Weights within a memory budget: hold what fits, stream the rest through one mapped file at a time.
 
-The first pass of a shape streams everything and measures: the process's peak, each file's load, each stage's
-run. Then files are held while the peak leaves room for them, and a reader thread is used where it pays. A
-file is mapped when its stage begins and unmapped when it ends, so one streamed file counts at a time.
+The first two passes of a shape stream everything and measure: each file's load, each stage's run, and the
+process's peak. Then files are held while the peak leaves room for them, and a reader thread is used where it
+pays. A file is mapped when its stage begins and unmapped when it ends, so one streamed file counts at a time.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class BudgetedWeights:
         self._next_key: Hashable = None
         self._estimate = 0
         self._measuring = True
+        self._settling = True
         self._prefetch = bool(prefetch)
         self._loads: dict[str, Load] = {}
         self._runs: dict[str, float] = {}
@@ -74,14 +75,14 @@ class BudgetedWeights:
             self._layout(path)
         self._order = files
         if key != self._key:
-            self._key, self._measuring = None, True
+            self._key, self._measuring, self._settling = None, True, True
             self._hold = frozenset()
             self._kept.clear()
             self._loads.clear()
             self._runs.clear()
             self._meter.restart()
             resident, largest = rss_bytes() or 0, self._largest()
-            # Every graph's session keeps its own arena; two kinds of blocks have the large ones.
+            # An arena grows by doubling.
             activations = 2 * self._bundle.manifest["memory"]["activations_estimate"]
             self._estimate = resident + largest + activations + RUNTIME
             if resident + largest > self._budget:
@@ -133,7 +134,10 @@ class BudgetedWeights:
         self._passes += 1
         self._key = self._next_key
         if self._measuring:
+            # The second pass takes more memory than the first, when the arena has not found its sizes yet.
             self._measuring = False
+        elif self._settling:
+            self._settling = False
             sizes = [self._layout(path).size for path in self._order]
             spare = max(SPARE_LEAST, int(self._budget * SPARE_SHARE))
             chosen = hold(sizes, self._budget - self._meter.now() - spare)

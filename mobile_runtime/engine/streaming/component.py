@@ -18,7 +18,7 @@ import onnxruntime
 from ...bundle import Bundle, check_graph
 from ..errors import EngineError
 from .budgeted import BudgetedWeights
-from .options import GIVE_BACK, SessionOptions
+from .options import SessionOptions, give_back
 from .report import WeightReport
 from .weights import MappedWeights, WeightSource
 
@@ -71,7 +71,6 @@ class Component:
         if weights is None and memory_budget is not None:
             weights = BudgetedWeights(bundle, name, memory_budget)
         self._weights = weights or MappedWeights(bundle)
-        self._frugal = isinstance(self._weights, BudgetedWeights)
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def run(
@@ -106,9 +105,7 @@ class Component:
             for environment in environments:
                 check()
                 feeds = self._feeds(session, weights, environment, where)
-                # What a pass leaves in the arena would count against the next component's budget.
-                last = self._frugal and stage is stages[-1] and environment is environments[-1]
-                environment.update(self._run_session(session, feeds, number, GIVE_BACK if last else None))
+                environment.update(self._run_session(session, feeds, number))
                 # Views keep their file mapped, and a streamed file must go when its stage has run.
                 del feeds
             del weights
@@ -128,9 +125,12 @@ class Component:
         return self._weights.report()
 
     def close(self) -> None:
-        """Drop sessions and maps and end the thread; after it returns none of them is left."""
-        self._sessions.clear()
+        """Drop sessions, activations and maps and end the thread; after it returns none of them is left."""
         self._weights.close()
+        if self._sessions:
+            self._sessions.clear()
+            # What stays in the arena would count against the next component's budget.
+            give_back()
 
     def __enter__(self) -> Component:
         return self
@@ -192,15 +192,11 @@ class Component:
         return feeds
 
     def _run_session(
-        self,
-        session: onnxruntime.InferenceSession,
-        feeds: dict[str, np.ndarray],
-        number: int,
-        options: onnxruntime.RunOptions | None,
+        self, session: onnxruntime.InferenceSession, feeds: dict[str, np.ndarray], number: int
     ) -> dict[str, np.ndarray]:
         names = [output.name for output in session.get_outputs()]
         try:
-            made = session.run(names, feeds, options)
+            made = session.run(names, feeds)
         except Exception as error:
             raise EngineError(
                 f"Stage {number} of the component {self.name!r} failed on this device ({_first_line(error)});"

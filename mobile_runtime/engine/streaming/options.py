@@ -6,13 +6,16 @@ import functools
 import logging
 from dataclasses import dataclass
 
+import numpy as np
 import onnxruntime
 
 log = logging.getLogger(__name__)
 
-# Gives the pages of free activations back to the system when the run is over; the next run faults them in.
-GIVE_BACK = onnxruntime.RunOptions()
-GIVE_BACK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+# An ONNX model that gives out its one number: onnxruntime gives memory back at the end of a run only.
+_IDENTITY = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a02080162"
+    "0f0a0179120a0a08080112040a02080142040a001012"
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,20 @@ class SessionOptions:
         # One session per graph means one thread pool per graph: a waiting pool must not burn another's cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
+
+
+def give_back() -> None:
+    """Give the arena's free pages back to the system.
+
+    When a network is closed, not after each pass: an arena that shrinks and grows with every pass is cut up
+    and grew from 206 to 275 MB within six.
+    """
+    run = onnxruntime.RunOptions()
+    run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    session = onnxruntime.InferenceSession(
+        _IDENTITY, SessionOptions(1).build(), providers=["CPUExecutionProvider"]
+    )
+    session.run(None, {"x": np.zeros(1, np.float32)}, run)
 
 
 @functools.cache

