@@ -20,7 +20,8 @@ from typing import Any
 from comfyui_pocketvideo.pocketvideo.export import ParityError
 from comfyui_pocketvideo.pocketvideo.export.coreml.convert import quiet
 from comfyui_pocketvideo.pocketvideo.export.coreml.gate import threshold
-from comfyui_pocketvideo.pocketvideo.export.coreml.writer import export_coreml, model_parts
+from comfyui_pocketvideo.pocketvideo.export.coreml.sources import model_parts
+from comfyui_pocketvideo.pocketvideo.export.coreml.writer import export_coreml
 from comfyui_pocketvideo.pocketvideo.export.random_weights import RANDOM_PRESETS
 from comfyui_pocketvideo.pocketvideo.models import load_model
 from report import RESULTS, ROOT, Bar, finish

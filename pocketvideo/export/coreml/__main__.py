@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 from ..errors import ExportError, WorkflowError
-from .options import COMPRESSIONS, COMPUTE_UNITS, PRECISIONS, CoreMLOptions, Sizes, parse_rules
-
-COMPONENTS = ("text_encoder", "denoiser", "vae_encoder", "vae_decoder")
+from .options import COMPONENTS, COMPRESSIONS, COMPUTE_UNITS, PRECISIONS, CoreMLOptions, Sizes, parse_rules
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--model",
         required=True,
-        help="PocketVideo model file (.safetensors), or the name of an architecture with --random-weights",
+        help="model file (.safetensors) of PocketVideo, LTX-Video or Wan, or the name of an architecture "
+        "with --random-weights",
     )
     made.add_argument(
         "--random-weights",
@@ -44,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         "--components",
         nargs="+",
         choices=COMPONENTS,
-        help="which networks (default: all; the denoiser with --random-weights)",
+        help="which networks (default: all that the file gives; the denoiser with --random-weights)",
     )
     made.add_argument("--precision", action="append", default=[], metavar="|".join(PRECISIONS))
     made.add_argument("--compress", action="append", default=[], metavar="|".join(COMPRESSIONS))
@@ -88,7 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _export(args: argparse.Namespace, options: CoreMLOptions) -> dict:
     try:
-        from .writer import Part, export_coreml, model_parts
+        from .sources import file_parts
+        from .writer import Part, export_coreml
     except ImportError as error:
         raise ExportError(
             f"A Core ML export needs the package {error.name}, which is not installed; "
@@ -105,9 +105,7 @@ def _export(args: argparse.Namespace, options: CoreMLOptions) -> dict:
         preset = RANDOM_PRESETS[args.model]
         parts = [Part(preset.component(args.seed), preset.length, {}, {})]
     else:
-        from ...models import load_model
-
-        parts = model_parts(load_model(Path(args.model)), args.components or list(COMPONENTS))
+        parts = file_parts(Path(args.model), args.components)
     return export_coreml(parts, args.out, options, cache_dir=args.cache, progress=_show)
 
 

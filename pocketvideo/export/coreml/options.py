@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from ..errors import ExportError
 
+COMPONENTS = ("text_encoder", "denoiser", "vae_encoder", "vae_decoder")
 PRECISIONS = ("float16", "float32")
 COMPRESSIONS = ("none", "int8", "int4", "palette4")
 # As MLComputeUnits spells its cases, so that an app can use the word as it is.

@@ -18,14 +18,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...models import PocketModel
 from ..cache import ExportCache, code_fingerprint, fingerprint
 from ..errors import ExportCancelled, ExportError
 from ..graphs import stage_weights
 from ..modelfile import file_digest
-from ..networks import component
 from ..stages import Component, Stage
-from ..tokenizer import device_tokenizer, pad_id
 from .convert import TARGET, convert_stage, hint, require_coremltools
 from .gate import Gate, Predictor, system_predictor, threshold
 from .options import CoreMLOptions
@@ -47,22 +44,6 @@ class Part:
     length: int
     files: Mapping[str, str]
     notes: Mapping[str, Any]
-
-
-def model_parts(model: PocketModel, names: list[str]) -> list[Part]:
-    """Components of a loaded model by name; the text encoder brings its tokenizer."""
-    made = []
-    for name in names:
-        files, notes = {}, {}
-        if name == "text_encoder":
-            files = {"tokenizer.json": device_tokenizer(model)}
-            notes = {
-                "tokenizer": f"{name}/tokenizer.json",
-                "max_tokens": model.max_tokens,
-                "pad_id": pad_id(model),
-            }
-        made.append(Part(component(model, name), model.max_tokens, files, notes))
-    return made
 
 
 def export_coreml(

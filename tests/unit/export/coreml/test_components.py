@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from comfyui_pocketvideo.pocketvideo.export.coreml import CoreMLOptions, Sizes
-from comfyui_pocketvideo.pocketvideo.export.coreml.writer import export_coreml, model_parts
+from comfyui_pocketvideo.pocketvideo.export.coreml.sources import model_parts
+from comfyui_pocketvideo.pocketvideo.export.coreml.writer import export_coreml
 from comfyui_pocketvideo.pocketvideo.export.networks import component
 from comfyui_pocketvideo.pocketvideo.models import PocketModel
 

@@ -17,7 +17,8 @@ from comfyui_pocketvideo.pocketvideo.export.coreml import CoreMLOptions, Sizes, 
 from comfyui_pocketvideo.pocketvideo.export.coreml.__main__ import main
 from comfyui_pocketvideo.pocketvideo.export.coreml.compress import block_size, palette
 from comfyui_pocketvideo.pocketvideo.export.coreml.convert import convert_stage
-from comfyui_pocketvideo.pocketvideo.export.coreml.writer import INDEX, export_coreml, model_parts
+from comfyui_pocketvideo.pocketvideo.export.coreml.sources import model_parts
+from comfyui_pocketvideo.pocketvideo.export.coreml.writer import INDEX, export_coreml
 from comfyui_pocketvideo.pocketvideo.models import PocketModel, save_model
 
 from unit.export.conftest import tiny_model

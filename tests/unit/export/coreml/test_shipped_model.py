@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from comfyui_pocketvideo.pocketvideo.export.coreml.writer import export_coreml, model_parts
+from comfyui_pocketvideo.pocketvideo.export.coreml.sources import model_parts
+from comfyui_pocketvideo.pocketvideo.export.coreml.writer import export_coreml
 from comfyui_pocketvideo.pocketvideo.export.networks import component
 from comfyui_pocketvideo.pocketvideo.export.random_weights import RANDOM_PRESETS
 from comfyui_pocketvideo.pocketvideo.models import PocketModel, load_model
