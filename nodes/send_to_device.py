@@ -47,6 +47,14 @@ class PocketVideoSendToDevice(io.ComfyNode):
                     default="video/device",
                     tooltip="Where the video is saved in ComfyUI's output folder.",
                 ),
+                io.Combo.Input(
+                    "prompts",
+                    options=["editable", "fixed"],
+                    default="editable",
+                    optional=True,
+                    tooltip="With 'editable' the device gets the text encoder and can change the prompts; with "
+                    "'fixed' it gets them encoded: less to send and to hold.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The frames that the device made."),
@@ -67,10 +75,12 @@ class PocketVideoSendToDevice(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(cls, device: str, fps: float, filename_prefix: str, images: Any = None) -> io.NodeOutput:
+    def execute(
+        cls, device: str, fps: float, filename_prefix: str, prompts: str = "editable", images: Any = None
+    ) -> io.NodeOutput:
         # Before the device works for minutes: a prefix may lead out of the output folder.
         output_place(filename_prefix)
-        sent = send(cls.hidden.prompt, cls.hidden.unique_id, device)
+        sent = send(cls.hidden.prompt, cls.hidden.unique_id, device, prompts)
         _, height, width, _ = sent.images.shape
         path, subfolder = output_place(filename_prefix, width, height)
         path.write_bytes(sent.video)

@@ -40,13 +40,14 @@ class Sent:
     report: dict[str, Any]
 
 
-def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
+def send(prompt: dict[str, Any], node_id: str, device: str, prompts: str) -> Sent:
     """Run the part of `prompt` that node `node_id` depends on, on a paired device.
 
     Args:
         prompt: the running prompt in API format.
         node_id: the Send to Device node in it.
         device: the label of a paired device, or `ONLY_DEVICE`.
+        prompts: `editable` or `fixed`, as `export_bundle` takes it.
 
     Raises:
         DeskError, WorkflowError, ExportError, BridgeError: in one sentence.
@@ -75,6 +76,7 @@ def send(prompt: dict[str, Any], node_id: str, device: str) -> Sent:
             None if plan.parts else lookups.model_file(plan.model_name),
             Path(folder) / "bundle",
             cache_dir=desk.state_folder() / "exports",
+            prompts=prompts,
             progress=exporting,
         )
         exported = time.monotonic()

@@ -81,6 +81,22 @@ def test_the_device_makes_the_same_video_and_the_desk_makes_none(client: ComfyCl
 
 
 @pytest.mark.usefixtures("device")
+def test_fixed_prompts_make_the_same_video_without_a_text_encoder(client: ComfyClient) -> None:
+    graph = text_to_video("", seed=2**63 + 5, steps=2)
+    runs = [
+        client.run(sending(graph, **more), timeout=900).require_success()
+        for more in ({}, {"prompts": "fixed"})
+    ]
+    editable, fixed = (run.outputs[SEND]["pocketvideo"][0] for run in runs)
+
+    assert fixed["bundle_bytes"] < editable["bundle_bytes"]
+    # The networks were there; encoded prompts and the list of files are not.
+    assert 0 < fixed["sent_bytes"] < 1_000_000
+    frames = [read_frames(client, run.node_files("61")) for run in runs]
+    assert psnr(*frames) >= 40
+
+
+@pytest.mark.usefixtures("device")
 def test_a_given_first_frame_is_the_same_on_the_device(client: ComfyClient) -> None:
     graph = image_to_video("", "none", seed=3, steps=2)
     graph["10"] = node(
