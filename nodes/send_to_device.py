@@ -52,8 +52,8 @@ class PocketVideoSendToDevice(io.ComfyNode):
                     options=["editable", "fixed"],
                     default="editable",
                     optional=True,
-                    tooltip="With 'editable' the device gets the text encoder and can change the prompts; with "
-                    "'fixed' it gets them encoded: less to send and to hold.",
+                    tooltip="With 'editable' the device gets the text encoder and its user can change the "
+                    "prompts; with 'fixed' it gets them encoded: less to send and to hold.",
                 ),
             ],
             outputs=[
