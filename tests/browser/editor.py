@@ -63,6 +63,14 @@ class Editor:
         """The prompt that the editor itself would send for what is on the canvas."""
         return self.page.evaluate("async () => (await window.app.graphToPrompt()).output")
 
+    def prompt_of(self, workflow: dict[str, Any]) -> Any:
+        """The prompt that the editor would send for a workflow file, opened as if it were dropped here."""
+        return self.page.evaluate(
+            "async (workflow) => { await window.app.loadGraphData(workflow, true, true, 'file');"
+            " return (await window.app.graphToPrompt()).output }",
+            workflow,
+        )
+
     def run(self) -> None:
         """Press Run."""
         self.page.get_by_test_id("queue-button").click()

@@ -1,6 +1,6 @@
 """Workflows in the editor's format, made by functions so that a test can break one value.
 
-Node ids are numbers, links lists, as version 0.4 writes them; `with_subgraph` has what version 1 adds.
+Node ids are numbers and links lists, as version 0.4 writes them; in subgraphs links are objects.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ def node(key: int, kind: str, inputs: dict[str, tuple[str, int | None]], outputs
     """A node; `inputs` are type and link by name, and `more` replaces or adds fields."""
     sockets = [{"name": name, "type": kind_, "link": link} for name, (kind_, link) in inputs.items()]
     made = {"id": key, "type": kind, "mode": 0, "inputs": sockets, "widgets_values": []}
+    made |= {"pos": [0, 100 * key], "size": [200, 80], "flags": {}, "order": key, "properties": {}}
     return made | {"outputs": [{"name": name, "type": name, "links": []} for name in outputs]} | more
 
 
@@ -78,7 +79,7 @@ def text_to_video() -> dict[str, Any]:
         [9, DECODE, 0, VIDEO, 0, "IMAGE"],
         [10, VIDEO, 0, SAVE, 0, "VIDEO"],
     ]
-    return {"nodes": nodes, "links": links, "version": 0.4}
+    return {"nodes": nodes, "links": links, "last_node_id": 60, "last_link_id": 60, "version": 0.4}
 
 
 def find(workflow: dict[str, Any], key: int) -> dict[str, Any]:
@@ -132,16 +133,20 @@ def with_subgraph(**host: Any) -> dict[str, Any]:
     definition = {
         "id": SUBGRAPH,
         "name": "Text to latent",
-        "inputNode": {"id": -10},
-        "outputNode": {"id": -20},
+        "version": 1,
+        "revision": 0,
+        "config": {},
+        "state": {"lastNodeId": 60, "lastLinkId": 60, "lastGroupId": 0, "lastRerouteId": 0},
+        "inputNode": {"id": -10, "bounding": [0, 0, 100, 100]},
+        "outputNode": {"id": -20, "bounding": [500, 0, 100, 100]},
         "inputs": [
-            {"name": "model", "type": "MODEL", "linkIds": [3]},
-            {"name": "clip", "type": "CLIP", "linkIds": [1, 2]},
-            {"name": "latent_image", "type": "LATENT", "linkIds": [6]},
-            {"name": "text", "type": "STRING", "linkIds": [11]},
-            {"name": "steps", "type": "INT", "linkIds": [12]},
+            {"id": "p1", "name": "model", "type": "MODEL", "linkIds": [3]},
+            {"id": "p2", "name": "clip", "type": "CLIP", "linkIds": [1, 2]},
+            {"id": "p3", "name": "latent_image", "type": "LATENT", "linkIds": [6]},
+            {"id": "p4", "name": "text", "type": "STRING", "linkIds": [11]},
+            {"id": "p5", "name": "steps", "type": "INT", "linkIds": [12]},
         ],
-        "outputs": [{"name": "LATENT", "type": "LATENT", "linkIds": [7]}],
+        "outputs": [{"id": "p6", "name": "LATENT", "type": "LATENT", "linkIds": [7]}],
         "nodes": inside,
         "links": [
             dict(zip(names, (key, *value), strict=True)) | {"type": "*"} for key, value in ends.items()
@@ -172,4 +177,14 @@ def with_subgraph(**host: Any) -> dict[str, Any]:
         [7, 30, 0, DECODE, 0, "LATENT"],
         *(item for item in flat["links"] if item[0] in (8, 9, 10)),
     ]
-    return flat | {"definitions": {"subgraphs": [definition]}, "version": 1}
+    return flat | {"definitions": {"subgraphs": [definition]}}
+
+
+def settled(workflow: dict[str, Any]) -> dict[str, Any]:
+    """The workflow with the links of every output listed at the output, too, as the editor wants them."""
+    for graph in [workflow, *(workflow.get("definitions") or {}).get("subgraphs", [])]:
+        ends = [link if isinstance(link, list) else list(link.values()) for link in graph["links"]]
+        for item in graph["nodes"]:
+            for slot, output in enumerate(item["outputs"]):
+                output["links"] = [end[0] for end in ends if end[1] == item["id"] and end[2] == slot]
+    return workflow
