@@ -85,10 +85,27 @@ def stdit3(config: STDiT3Config, seed: int) -> Component:
     return stdit3_component(network, weights.source(network, "spatial_blocks", "temporal_blocks"))
 
 
+def _ltxv(seed: int) -> Component:
+    # Its classes take seconds to import, which other presets do without.
+    from .adapters.transformers import LTXV_2B, ltxv_component, ltxv_network
+
+    network = ltxv_network(LTXV_2B)
+    return ltxv_component(network, RandomWeights(network, seed).source(network, "transformer_blocks"))
+
+
+def _wan(seed: int) -> Component:
+    from .adapters.transformers import WAN_1_3B, wan_component, wan_network
+
+    network = wan_network(WAN_1_3B)
+    return wan_component(network, RandomWeights(network, seed).source(network, "blocks"))
+
+
 # MobileI2V has LTX-Video's VAE and its release reads no text; Open-Sora's VAE halves twice in time, thrice in
 # space.
 RANDOM_PRESETS: dict[str, Preset] = {
     "mobilei2v_270m": _preset("mobilei2v_270m", temporal=8, spatial=32, length=1),
     "pocket_shapes": _preset("pocket_shapes", temporal=4, spatial=32, length=32),
+    "ltxv_2b": Preset(_ltxv, 8, 32, 128, {"class": "LTXVideoTransformer3DModel"}),
+    "wan_1_3b": Preset(_wan, 4, 8, 512, {"class": "WanTransformer3DModel"}),
     "stdit3_xl2": Preset(lambda seed: stdit3(STDIT3_XL2, seed), 4, 8, 300, STDIT3_XL2.to_dict()),
 }

@@ -33,6 +33,26 @@ LTXV_FORMS: dict[str, tuple[Any, ...]] = {
 }
 
 
+# What diffusers' class takes for the published sizes; LTX-Video's 2B is its default.
+LTXV_2B: dict[str, Any] = {}
+WAN_1_3B = {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30}
+
+
+def ltxv_network(sizes: dict[str, Any]) -> LTXVideoTransformer3DModel:
+    """LTX-Video's transformer on the meta device."""
+    with torch.device("meta"):
+        network: LTXVideoTransformer3DModel = LTXVideoTransformer3DModel(**sizes)
+    return network.eval().requires_grad_(False)
+
+
+def wan_network(sizes: dict[str, Any]) -> WanTransformer3DModel:
+    """Wan's transformer on the meta device, but for tables that the class computes and no file holds."""
+    with torch.device("meta"):
+        network: WanTransformer3DModel = WanTransformer3DModel(**sizes)
+    network.rope = WanTransformer3DModel(**sizes | {"num_layers": 0}).rope
+    return network.eval().requires_grad_(False)
+
+
 def open_ltxv(header: Header, part: PartFile) -> Opened:
     """LTX-Video's transformer in a file. Raises `ExportError`."""
     prefix = _prefix(header, "patchify_proj.weight")
@@ -56,8 +76,7 @@ def open_ltxv(header: Header, part: PartFile) -> Opened:
         "caption_channels": _shape(header, shapes, "caption_projection.linear_1.weight", 2)[1],
     }
     causal = bool(config.get("causal_temporal_positioning", False))
-    with torch.device("meta"):
-        network = LTXVideoTransformer3DModel(**sizes).eval().requires_grad_(False)
+    network = ltxv_network(sizes)
     weights = FileWeights(network, header, prefix, ltxv_name, part)
     source = weights.source(network, "transformer_blocks")
     return Opened(ltxv_component(network, source, causal), sizes | {"causal_positions": causal})
@@ -96,10 +115,7 @@ def open_wan(header: Header, part: PartFile) -> Opened:
         "ffn_dim": _shape(header, shapes, "blocks.0.ffn.0.weight", 2)[0],
         "num_layers": count(shapes, "blocks"),
     }
-    with torch.device("meta"):
-        network = WanTransformer3DModel(**sizes).eval().requires_grad_(False)
-    # Tables that the class computes when it is built; the file does not hold them.
-    network.rope = WanTransformer3DModel(**sizes | {"num_layers": 0}).rope
+    network = wan_network(sizes)
     weights = FileWeights(network, header, prefix, wan_name, part)
     return Opened(wan_component(network, weights.source(network, "blocks")), sizes)
 

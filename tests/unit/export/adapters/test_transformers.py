@@ -15,6 +15,7 @@ from comfyui_pocketvideo.pocketvideo.export.adapters import adapt
 from comfyui_pocketvideo.pocketvideo.export.adapters.opening import open_part
 from comfyui_pocketvideo.pocketvideo.export.adapters.transformers import ltxv_name, wan_name
 from comfyui_pocketvideo.pocketvideo.export.checkpoints import PartFile, denoiser_family, read_header
+from comfyui_pocketvideo.pocketvideo.export.random_weights import RANDOM_PRESETS
 from comfyui_pocketvideo.pocketvideo.export.stages import Component, size_of
 from diffusers import LTXVideoTransformer3DModel, WanTransformer3DModel
 from safetensors import safe_open
@@ -210,3 +211,16 @@ def test_what_is_not_exported_is_named(ltxv_file: Path, tmp_path: Path) -> None:
     more = write(tmp_path / "more.safetensors", network, ltxv_name, {"num_attention_heads": 2})
     with pytest.raises(ExportError, match=r"holds extra\.bias, which this exporter does not know"):
         open_part(PartFile("ltxv", "denoiser", more))
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "parameters"), [("ltxv_2b", 28, 67_155_968), ("wan_1_3b", 30, 46_440_704)]
+)
+def test_the_published_sizes_are_presets_that_exist_one_block_at_a_time(
+    name: str, blocks: int, parameters: int
+) -> None:
+    part = RANDOM_PRESETS[name].component(0)
+    assert [stage.graph for stage in part.stages].count("block") == blocks
+    block = part.stages[1].build()
+    assert sum(parameter.numel() for parameter in block.parameters()) == parameters
+    assert not any(parameter.is_meta for parameter in block.parameters())
