@@ -89,8 +89,11 @@ def plan_only(
 
     Raises WorkflowError and ExportError as `export_bundle` does.
     """
-    if model_path is None:
-        raise ExportError("The plan needs a model file; name it.")
+    if plan.parts or model_path is None:
+        raise ExportError(
+            "A dry run knows PocketVideo's own models and not the files of ComfyUI's loaders; export this "
+            "workflow to see its sizes."
+        )
     path = Path(model_path)
     plan = with_prompts(plan, prompts)
     parts = _parts(plan, path, ExportCache(Path(cache_dir)), precision)

@@ -52,7 +52,7 @@ def component_size(component: Component, sizes: Mapping[str, int]) -> ComponentS
     check = {**SIZES[0], "length": sizes["length"]}
     test = sum(_bytes(_tensor(component, name, check)) for name in component.inputs)
     for stage in component.stages:
-        module = stage.build()
+        module = stage.build().to("meta")
         held = stage_weights(module)
         stages.append(StageSize(stage.graph, stage.weights, sum(_bytes(value) for value in held.values())))
         peak = max(peak, _run(component, module, stage.inputs, sizes)[0])
