@@ -116,6 +116,11 @@ def parser() -> argparse.ArgumentParser:
         f"({', '.join(HEADS)}); default: %(default)s",
     )
     made.add_argument(
+        "--flat-convolutions",
+        action="store_true",
+        help="for devices without 3-D convolutions: take them apart to 2-D ones; weights stay the same",
+    )
+    made.add_argument(
         "--prompts",
         choices=PROMPTS,
         default=EDITABLE,
@@ -164,6 +169,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     if args.plan_only == (args.out is not None) or (args.plan_only and args.random_weights):
         parser().error("give either --out, or --plan-only with a workflow")
+    if args.random_weights and args.flat_convolutions:
+        parser().error("--flat-convolutions is for workflows; the presets have no 3-D convolutions")
     if args.random_weights == (args.workflow is not None):
         parser().error("give either --workflow with a model file, or --random-weights with a preset's name")
     if args.model is None and (args.random_weights or args.comfyui is None):
@@ -218,6 +225,7 @@ def _workflow(args: argparse.Namespace) -> Bundle:
         precision=parse_precision(args.precision),
         form=parse_form(args.form),
         prompts=args.prompts,
+        flat_convolutions=args.flat_convolutions,
         progress=_show,
     )
 
