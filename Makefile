@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots thumbnails
-.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-coreml tables clean
+.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml tables clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ bench-engine: python  ## Measure what a memory budget costs: time and peak of a 
 bench-engine-large: python  ## Run a step of a network of 4.8 GB in less than 1 GB
 	@$(PYTHON) tools/environments.py dev
 	@$(VENV)/python benchmarks/bench_engine.py --model stdit3_xl2
+
+bench-precision: python  ## Measure what fewer bits and other forms of attention save and cost
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_precision.py
 
 bench-coreml: python  ## Convert networks to Core ML and compare them with torch
 	@$(PYTHON) tools/environments.py dev
