@@ -18,6 +18,7 @@ from .fixed_prompts import EDITABLE, FEATURES, with_prompts, write_features
 from .layout import USUAL, Form
 from .modelfile import file_digest, read_config
 from .plan import TWIN_OF, ExampleFrame, PhotoSource, Plan
+from .plan_sizes import at_once, plan_sizes
 from .precision import FLOAT32, FULL, Precision
 
 CREATED_BY = "pocketvideo 0.1.0"
@@ -340,35 +341,17 @@ def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]], targ
     """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes."""
     from .memory import component_peak
 
-    noise = next(op for op in plan.ops if op["op"] == "noise")
-    guided = any(op["op"] == "denoise" and op["negative"] is not None for op in plan.ops)
-    _, _, frames, height, width = noise["shape"]
     lengths = [entry["component"].get("max_tokens", 1) for _, entry in entries.values()]
     lengths += [open_tensors(target / path)["mask"].shape[1] for path in plan.texts]
-    sizes = {
-        "batch": 2 if guided else 1,
-        "frames": frames,
-        "height": height,
-        "width": width,
-        "length": max(lengths),
-    }
+    sizes = plan_sizes(plan, max(lengths))
     return {
         "weights": sum(entry["memory"]["weights"] for _, entry in entries.values()),
         "largest_stage": max(entry["memory"]["largest_stage"] for _, entry in entries.values()),
         "activations_estimate": max(
-            component_peak(target, entry["component"], _at_once(plan, name, sizes), _indices(plan, name))
+            component_peak(target, entry["component"], at_once(plan, name, sizes), _indices(plan, name))
             for name, (_, entry) in entries.items()
         ),
     }
-
-
-def _at_once(plan: Plan, name: str, sizes: dict[str, int]) -> dict[str, int]:
-    """The sizes that a component sees at once: those of the latent, or of a tile of it."""
-    for op in plan.ops:
-        if op["op"] == "decode" and op["component"] == name and "tiles" in op:
-            tile = dict(zip(("frames", "height", "width"), op["tiles"]["size"], strict=True))
-            return sizes | {axis: min(sizes[axis], size) for axis, size in tile.items()}
-    return sizes
 
 
 def _indices(plan: Plan, name: str) -> dict[str, tuple[int, ...]]:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .bundling import SELF_TEST, WORKFLOW, canonical, missing_package, write_photo, write_self_test
-from .cache import ExportCache, code_fingerprint, fingerprint
-from .errors import ExportError
+from .cache import ExportCache, fingerprint
+from .dry_run_models import Model, Own, Published, named
 from .fixed_prompts import EDITABLE, FEATURES, with_prompts
-from .modelfile import file_digest, read_config
-from .plan import TWIN_OF, Plan
+from .modelfile import file_digest
+from .plan import Plan
+from .plan_sizes import at_once, plan_sizes
 from .precision import FLOAT32, FULL, Precision
 
 # Graphs of blocks and text layers take 2 to 20 KB; one of a VAE that was not exported yet may take more.
@@ -89,15 +90,11 @@ def plan_only(
 
     Raises WorkflowError and ExportError as `export_bundle` does.
     """
-    if plan.parts or model_path is None:
-        raise ExportError(
-            "A dry run knows PocketVideo's own models and not the files of ComfyUI's loaders; export this "
-            "workflow to see its sizes."
-        )
-    path = Path(model_path)
-    plan = with_prompts(plan, prompts)
-    parts = _parts(plan, path, ExportCache(Path(cache_dir)), precision)
-    files = [*(file for part in parts for file in part.files), *_own_files(plan, path, Path(cache_dir))]
+    plan, cache = with_prompts(plan, prompts), ExportCache(Path(cache_dir))
+    model: Model = Published(plan.parts) if plan.parts else Own(named(model_path))
+    sizes = plan_sizes(plan, model.tokens)
+    parts = [_part(name, plan, model, cache, precision, sizes) for name in plan.components]
+    files = [*(file for part in parts for file in part.files), *_own_files(plan, model, cache)]
     files.append(_self_test(parts))
     files.append(_File("manifest.json", "manifest", _manifest(plan, files)))
     total = sum(file.bytes for file in files)
@@ -105,7 +102,7 @@ def plan_only(
     memory = _memory(parts)
     exact = all(part.exported for part in parts)
     report: dict[str, Any] = {
-        "model": path.name,
+        "model": model.name,
         "components": [
             {
                 "name": part.name,
@@ -152,54 +149,42 @@ def describe(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _parts(plan: Plan, path: Path, cache: ExportCache, precision: Precision) -> list[_Part]:
-    code, digest, sizes = code_fingerprint(), file_digest(path), _sizes(plan, path)
-    found = {name: cache.component(fingerprint([code, digest, name])) for name in plan.components}
-    levels = {name: precision.of(TWIN_OF.get(name, name)) for name in plan.components}
-    model: Any = None
-    parts = []
-    for name in plan.components:
-        entry = found[name]
-        if entry is not None and levels[name].level != FULL.level:
-            entry = cache.component(fingerprint([entry[0].name, asdict(levels[name])]))
-        if entry is not None:
-            parts.append(_exported(name, entry, sizes))
-            continue
-        try:
-            from .meta_sizes import component_size, meta_model
-            from .networks import component
-            from .tokenizer import device_tokenizer
-        except ImportError as error:
-            raise missing_package(error) from None
-        model = meta_model(read_config(path)) if model is None else model
-        size = component_size(component(model, TWIN_OF.get(name, name)), sizes)
-        share = SHARES[levels[name].level]
-        weights = [_File(f"{name}/{s.weights}", "weights", int(share * s.bytes)) for s in size.stages]
-        graphs = [_File(f"{name}/{g}", "graphs", GRAPH_BYTES) for g in {s.graph for s in size.stages}]
-        if name == "text_encoder":
-            tokenizer = device_tokenizer(model).encode()
-            graphs.append(_File(f"{name}/tokenizer.json", "tokenizers", len(tokenizer)))
-        shared = name in TWIN_OF
-        parts.append(
-            _Part(
-                name,
-                len(size.stages),
-                0 if shared else sum(file.bytes for file in weights),
-                max(file.bytes for file in weights),
-                size.activations,
-                size.self_test,
-                (*([] if shared else weights), *graphs),
-            )
-        )
-    return parts
+def _part(
+    name: str, plan: Plan, model: Model, cache: ExportCache, precision: Precision, sizes: dict[str, int]
+) -> _Part:
+    lender = model.lender(name) if model.lender(name) in plan.components else None
+    level = precision.of(lender or name)
+    entry = cache.component(model.key(name))
+    if entry is not None and level.level != FULL.level:
+        entry = cache.component(fingerprint([entry[0].name, asdict(level)]))
+    if entry is not None:
+        return _exported(name, entry, None if lender else at_once(plan, name, sizes))
+    try:
+        size = model.size(name, at_once(plan, name, sizes))
+    except ImportError as error:
+        raise missing_package(error) from None
+    share = SHARES[level.level]
+    weights = [_File(f"{name}/{stage.weights}", "weights", int(share * stage.bytes)) for stage in size.stages]
+    others = [_File(f"{name}/{g}", "graphs", GRAPH_BYTES) for g in {stage.graph for stage in size.stages}]
+    others += [_File(f"{name}/{file}", "tokenizers", n) for file, n in model.texts(name).items()]
+    return _Part(
+        name,
+        len(size.stages),
+        0 if lender else sum(file.bytes for file in weights),
+        max(file.bytes for file in weights),
+        size.activations,
+        size.self_test,
+        (*([] if lender else weights), *others),
+    )
 
 
-def _exported(name: str, found: tuple[Path, Mapping[str, Any]], sizes: dict[str, int]) -> _Part:
+def _exported(name: str, found: tuple[Path, Mapping[str, Any]], sizes: dict[str, int] | None) -> _Part:
+    """A component that is in the cache; one that borrows its weights has no `sizes` to be run at here."""
     folder, entry = found
     files = dict(entry["files"])
     test = files.pop(SELF_TEST)
     activations = 0
-    if name not in TWIN_OF:
+    if sizes is not None:
         try:
             from .memory import component_peak
         except ImportError as error:
@@ -217,23 +202,20 @@ def _exported(name: str, found: tuple[Path, Mapping[str, Any]], sizes: dict[str,
     )
 
 
-def _own_files(plan: Plan, path: Path, cache_dir: Path) -> Iterable[_File]:
+def _own_files(plan: Plan, model: Model, cache: ExportCache) -> Iterable[_File]:
     """The files that the plan brings with it: photos, encoded prompts, the workflow."""
     with tempfile.TemporaryDirectory() as folder:
         for name, photo in plan.photos.items():
             written = Path(folder) / name
             write_photo(photo, written)
             yield _File(name, "photos", written.stat().st_size, file_digest(written))
-    code, digest, cache = code_fingerprint(), file_digest(path), ExportCache(cache_dir)
     for name, text in plan.texts.items():
-        entry = cache.component(fingerprint([code, digest, "features", text]))
+        entry = cache.component(model.key("features", text))
         if entry is not None:
             sha256, size = entry[1]["files"][FEATURES]
             yield _File(name, "prompts", size, sha256)
         else:
-            config = read_config(path)
-            width = int(config["text_encoder"].get("hidden_size", 0))
-            yield _File(name, "prompts", 200 + 4 * int(config.get("max_tokens", 1)) * (width + 1))
+            yield _File(name, "prompts", 200 + 4 * model.tokens * (model.text_width + 1))
     workflow = canonical(plan.workflow).encode()
     yield _File(WORKFLOW, "workflow", len(workflow), hashlib.sha256(workflow).hexdigest())
 
@@ -280,21 +262,6 @@ def _compare(
     if not report["exact"]:
         notes.append("Sizes of what was not exported yet follow from shapes and may differ by some percent.")
     return problems, notes
-
-
-def _sizes(plan: Plan, path: Path) -> dict[str, int]:
-    """The sizes of the graphs' named axes for this plan."""
-    noise = next(op for op in plan.ops if op["op"] == "noise")
-    guided = any(op["op"] == "denoise" and op["negative"] is not None for op in plan.ops)
-    _, _, frames, height, width = noise["shape"]
-    length = int(read_config(path).get("max_tokens", 1))
-    return {
-        "batch": 2 if guided else 1,
-        "frames": frames,
-        "height": height,
-        "width": width,
-        "length": length,
-    }
 
 
 def _kind(path: str) -> str:

@@ -72,9 +72,7 @@ class PartsSource:
             key = _key(part, self.code)
             found = cache.component(key)
             if found is None:
-                from .opening import open_part
-
-                opened = open_part(part)
+                opened = self.opened(name)
                 foresee(len(opened.component.stages) + 1)
                 lender = LENDERS.get(name, "")
                 fill = partial(
@@ -90,11 +88,19 @@ class PartsSource:
             entries[name] = found
         return entries
 
-    @cached_property
-    def _encoder(self) -> Any:
+    def kept_under(self, name: str) -> str:
+        """The key that a component is kept under; hashes its files."""
+        return _key(self._part(name), self.code)
+
+    def opened(self, name: str) -> Any:
+        """The `Opened` network of a component. Raises `ExportError` where there is no adapter."""
         from .opening import open_part
 
-        return open_part(self._part("text_encoder"))
+        return open_part(self._part(name))
+
+    @cached_property
+    def _encoder(self) -> Any:
+        return self.opened("text_encoder")
 
     def _part(self, name: str) -> PartFile:
         """The file of a component; pieces of one are in the same file."""

@@ -6,7 +6,9 @@ it is built) is copied as it is.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -15,6 +17,18 @@ from ..forms import without
 from .source import Source
 
 M = TypeVar("M", bound=nn.Module)
+
+_SHAPES_ALONE: ContextVar[bool] = ContextVar("shapes_alone", default=False)
+
+
+@contextmanager
+def only_shapes() -> Iterator[None]:
+    """Inside, pieces get no numbers and no file is read for them: their tensors stay on the meta device."""
+    token = _SHAPES_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _SHAPES_ALONE.reset(token)
 
 
 class Pieces(ABC):
@@ -56,6 +70,8 @@ class Pieces(ABC):
         return Source(self.real, lambda: self.lazily(network, *lists))
 
     def _filled(self, name: str, tensor: Tensor) -> Tensor:
+        if _SHAPES_ALONE.get():
+            return tensor
         values = self.numbers(name, tensor)
         return nn.Parameter(values, requires_grad=False) if isinstance(tensor, nn.Parameter) else values
 
