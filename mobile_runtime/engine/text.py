@@ -50,7 +50,7 @@ def read_features(path: Path) -> tuple[np.ndarray, np.ndarray]:
     context, mask = tensors["context"], tensors["mask"]
     if context.ndim != 3 or context.shape[:2] != mask.shape or len(mask) != 1:
         raise EngineError(
-            f"The bundle's encoded prompt has the shape {context.shape} and its mask {mask.shape}, which do not"
-            " fit together; export the bundle again."
+            f"The bundle's encoded prompt has the shape {context.shape} and its mask {mask.shape}, which do"
+            " not fit together; export the bundle again."
         )
     return context.astype(np.float32), mask.astype(np.float32)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
-from comfyui_pocketvideo.pocketvideo.export import Plan, compile_workflow
+from comfyui_pocketvideo.pocketvideo.export import Geometry, Plan, compile_workflow
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from comfyui_pocketvideo.pocketvideo.export.modelfile import read_geometry
 from comfyui_pocketvideo.pocketvideo.models import (
@@ -70,7 +70,7 @@ class Desk:
     def __init__(self, model: Path, photo: Path) -> None:
         self.model_path, self.photo = model, photo
 
-    def model(self, name: str):
+    def model(self, name: str) -> Geometry:
         return read_geometry(self.model_path)
 
     def image(self, name: str) -> Path:
@@ -95,7 +95,7 @@ class Exported:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory) -> Exported:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     root = tmp_path_factory.mktemp("export")
     path, photo = root / "shapes.safetensors", root / "photo.png"
     save_model(path, tiny_model())
