@@ -169,6 +169,20 @@ def written_out() -> JSON:
     return graph
 
 
+def merged(graph: JSON, **mode: Any) -> JSON:
+    """Tokens merge inside a window of the schedule, whose shift a later node changes."""
+    settings = {"start_percent": 0.1, "end_percent": 0.8, "keep_first_frame": False}
+    graph["21"] = node("PocketVideoTemporalTokenMerge", model=[LOADER, 0], **mode, **settings)
+    graph["22"] = node("ModelSamplingAuraFlow", model=["21", 0], shift=2.0)
+    graph[SAMPLED]["inputs"]["model"] = ["22", 0]
+    return graph
+
+
+def merged_by_likeness() -> JSON:
+    mode = {"mode": "similar", "mode.threshold": -1.0, "mode.share": 0.7}
+    return merged(image_to_video("sampling", PHOTO, model=MODEL, side=96), **mode)
+
+
 GRAPHS: dict[str, Callable[[], JSON]] = {
     "leftover noise": leftover_noise,
     "split with a first frame": split_with_a_first_frame,
@@ -178,6 +192,8 @@ GRAPHS: dict[str, Callable[[], JSON]] = {
     "ModelSamplingAuraFlow": lambda: shifted("ModelSamplingAuraFlow"),
     "zeroed and tiled": zeroed_and_tiled,
     "written-out sigmas": written_out,
+    "merged frame pairs": lambda: merged(text(), mode="pairs"),
+    "merged by likeness": merged_by_likeness,
 }
 
 
