@@ -21,8 +21,8 @@ def lower_merge(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Mod
     if not model.geometry.merges:
         node.fail(
             "model",
-            f"is {model.name}, which a device has not in a form that merges; bypass this node, or use a model "
-            "of Load Pocket Video Model",
+            f"is {model.name}, which a device cannot merge; bypass this node, or use a model of Load Pocket "
+            "Video Model",
         )
     mode, share = node.choice("mode", MODES), 1.0
     if mode == "similar":

@@ -1,4 +1,4 @@
-"""A twin in the precision of the component whose weights it shares: other graphs, the same files of weights."""
+"""A twin in the precision of the component whose weights it shares: other graphs, the same files."""
 
 import filecmp
 import shutil
@@ -55,7 +55,7 @@ def lower_twin(
         reached = variants.measure(levels)
         if reached.psnr < target:
             raise ParityError(
-                f"The {name} is too far from torch with the weights of its denoiser: {reached.psnr:.1f} dB where "
+                f"The {name} is too far from torch with its denoiser's weights: {reached.psnr:.1f} dB where "
                 f"{target:.0f} dB are needed; choose fp32, or remove Temporal Token Merge."
             )
         for index, (stage, level) in enumerate(zip(lowered, levels, strict=True)):
