@@ -27,8 +27,8 @@ STANDARD_OPS = frozenset(
     Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor
     """.split()  # noqa: SIM905 - a column of 100 quoted names is harder to compare
 )
-# A linear layer whose weight has 4 bits a value. It is arithmetic on its inputs and nothing else; onnxruntime has
-# it on CPUs and in browsers, and the standard operators for 4 bits ask for a newer opset than browsers run.
+# A linear layer whose weight has 4 bits a value. It is arithmetic on its inputs and nothing else; onnxruntime
+# has it on CPUs and in browsers, and the standard operators for 4 bits ask for a newer opset than those run.
 CONTRIB_OPS = frozenset({"MatMulNBits"})
 # The standard domain has two spellings.
 STANDARD = ("", "ai.onnx")
