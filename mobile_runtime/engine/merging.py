@@ -8,6 +8,7 @@ int64. numpy alone: the desk makes the same arrays when it exports such graphs a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,10 +43,9 @@ class MergeConfig:
         begun = self.begin is None or sigma <= self.begin * (1 + ROUNDING)
         return begun and sigma > self.end * (1 + ROUNDING)
 
-    def arrays(
-        self, frames: int, height: int, width: int, first_frame_given: bool = False
-    ) -> dict[str, np.ndarray] | None:
+    def arrays(self, grid: Sequence[int], first_frame_given: bool = False) -> dict[str, np.ndarray] | None:
         """The network's inputs for a video of F x H x W tokens, or None where nothing can merge."""
+        frames, height, width = grid
         kept = self.keep_first_frame or first_frame_given
         if self.mode == "pairs":
             return pair_arrays(frames, kept)

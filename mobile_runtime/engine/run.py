@@ -247,7 +247,7 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
     )
     motion = np.float32(state.value(op["motion"]))
     merge = MergeConfig.of(op["merge"]) if "merge" in op else None
-    tokens = merge.arrays(*shape[2:], conditions.first_frame_given) if merge is not None else None
+    tokens = merge.arrays(shape[2:], conditions.first_frame_given) if merge is not None else None
 
     def velocities(
         latent: np.ndarray, timestep: np.ndarray, texts: Sequence[TextFeatures]

@@ -36,8 +36,8 @@ def export_bundle(
     *,
     cache_dir: str | Path,
     precision: Precision = FLOAT32,
-    form: Form = USUAL,
     flat_convolutions: bool = False,
+    form: Form = USUAL,
     prompts: str = EDITABLE,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
@@ -338,7 +338,10 @@ def write_photo(source: PhotoSource, target: Path) -> None:
 
 
 def _memory(plan: Plan, entries: Mapping[str, tuple[Path, dict[str, Any]]], target: Path) -> dict[str, int]:
-    """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes."""
+    """Weights in all, the largest stage, and the peak of activations at the plan's size, in bytes.
+
+    `target` holds the files of all components.
+    """
     from .memory import component_peak
 
     lengths = [entry["component"].get("max_tokens", 1) for _, entry in entries.values()]
@@ -360,7 +363,7 @@ def _indices(plan: Plan, name: str) -> dict[str, tuple[int, ...]]:
         if op["op"] == "denoise" and op.get("merge", {}).get("component") == name:
             noise = next(other for other in plan.ops if other["op"] == "noise")
             given = op["first_frame"] is not None or op.get("keep_first_frame", False)
-            arrays = MergeConfig.of(op["merge"]).arrays(*noise["shape"][2:], given)
+            arrays = MergeConfig.of(op["merge"]).arrays(noise["shape"][2:], given)
             return {key: value.shape for key, value in (arrays or {}).items()}
     return {}
 

@@ -70,9 +70,9 @@ def merged_component(denoiser: Denoiser, part: Component, name: str) -> Componen
         return replace(stage, graph=f"{stage.graph}_{mode}", build=build, inputs=(*stage.inputs, *added))
 
     def settings(sizes: Mapping[str, int]) -> dict[str, Tensor]:
-        frames, height, width = (sizes[axis] for axis in ("frames", "height", "width"))
+        grid = [sizes[axis] for axis in ("frames", "height", "width")]
         config = MergeConfig("pairs" if mode == "pairs" else "similar", end=0.0, share=CHECKED_SHARE)
-        arrays = config.arrays(frames, height, width) or {}
+        arrays = config.arrays(grid) or {}
         return {key: torch.from_numpy(value) for key, value in arrays.items()}
 
     def reference(**values: Tensor) -> Tensor:

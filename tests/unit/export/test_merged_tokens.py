@@ -81,8 +81,8 @@ def test_the_most_alike_merge_as_on_the_desk(size, share):
 
 
 def test_a_given_first_frame_is_kept_as_the_setting_keeps_it():
-    kept = MergeConfig("pairs", 0.5, keep_first_frame=True).arrays(4, 2, 2)
-    given = MergeConfig("pairs", 0.5).arrays(4, 2, 2, first_frame_given=True)
+    kept = MergeConfig("pairs", 0.5, keep_first_frame=True).arrays((4, 2, 2))
+    given = MergeConfig("pairs", 0.5).arrays((4, 2, 2), first_frame_given=True)
     assert kept is not None and given is not None
     assert all((kept[name] == given[name]).all() for name in kept)
     assert pair_frames(4, given={0}) == pair_frames(4, keep_first_frame=True) == (1,)
