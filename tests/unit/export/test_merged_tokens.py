@@ -41,9 +41,7 @@ def as_one_row(merge: BlockMerge, x: torch.Tensor) -> torch.Tensor:
 def same(found: BlockMerge, expected: BlockMerge, x: torch.Tensor) -> None:
     torch.testing.assert_close(as_one_row(found, x), as_one_row(expected, x))
     flat = x.flatten(1, 3)
-    torch.testing.assert_close(
-        found.unmerge(found.merge(flat)), expected.unmerge(expected.merge(flat)), rtol=0, atol=0
-    )
+    torch.testing.assert_close(found.unmerge(found.merge(flat)), expected.unmerge(expected.merge(flat)))
     torch.testing.assert_close(found.key_bias(x).flatten().sort()[0], size_logs(expected, x))
 
 
