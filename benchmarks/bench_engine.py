@@ -7,6 +7,7 @@ The peak is the system's own count of each process. `--model stdit3_xl2` measure
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -54,6 +55,7 @@ def main() -> int:
         metavar=("FRAMES", "HEIGHT", "WIDTH"),
         help="default: 17 320 576, or 17 256 448 of the large model",
     )
+    parser.add_argument("--bundle", type=Path, help="an export of the model, in place of one made here")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=None, help="default: 8, or 1 of the large model")
     parser.add_argument("--steps", type=int, default=1, help="of each way in a round")
@@ -62,7 +64,11 @@ def main() -> int:
     clip: Clip = tuple(arguments.clip or ((17, 256, 448) if large else (17, 320, 576)))
     rounds = arguments.rounds or (1 if large else 8)
     CACHE.mkdir(parents=True, exist_ok=True)
-    bundle = bundle_of(arguments.model, clip, CACHE)
+    for left in CACHE.glob("run-*"):
+        # Gigabytes, from a run that was killed.
+        shutil.rmtree(left)
+    given = arguments.bundle
+    bundle = bundle_of(arguments.model, clip, CACHE) if given is None else Bundle.open(given)
     with ExitStack() as stack:
         # Not in /tmp, which may lie in memory: a page cache that is dropped must be read from the disk again.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CACHE, prefix="run-")))
