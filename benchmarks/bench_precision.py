@@ -29,7 +29,8 @@ from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from comfyui_pocketvideo.pocketvideo.export.cache import ExportCache, code_fingerprint
 from comfyui_pocketvideo.pocketvideo.export.components import graph_key
 from comfyui_pocketvideo.pocketvideo.export.graphs import export_stage, stage_weights
-from comfyui_pocketvideo.pocketvideo.export.layout import HEADS, LAYOUTS, USUAL, Form, shaped
+from comfyui_pocketvideo.pocketvideo.export.layout import HEADS, LAYOUTS, USUAL, Form
+from comfyui_pocketvideo.pocketvideo.export.layout_stages import shaped
 from comfyui_pocketvideo.pocketvideo.export.parity import inputs_for
 from comfyui_pocketvideo.pocketvideo.export.precision import GATES, describe, parse_precision
 from comfyui_pocketvideo.pocketvideo.export.precision_graphs import formats, pack, rewrite

@@ -16,7 +16,8 @@ from ..models import PocketModel
 from .cache import ExportCache, fingerprint
 from .errors import ExportError
 from .graphs import OPSET, export_stage, stage_weights, weights_used
-from .layout import USUAL, Form, shaped
+from .layout import USUAL, Form
+from .layout_stages import shaped
 from .modelfile import file_digest
 from .networks import component
 from .parity import MIN_PSNR, Check

@@ -71,28 +71,40 @@ class ChannelRMSNorm(nn.Module):
         return (wide * self.weight[:, None, None]).to(x.dtype)
 
 
-class SelfAttention(nn.Module):
-    """Linear or softmax attention over `[B, C, F, S]`; heads are rows of channels, so none is moved."""
+class ChannelsLinear(nn.Module):
+    """Linear attention over `[B, C, F, S]`; heads are rows of channels, so none is moved."""
 
-    def __init__(self, source: LinearAttention | SoftmaxAttention, way: str) -> None:
+    def __init__(self, source: LinearAttention, way: str) -> None:
         super().__init__()
         self.heads, self.way = source.heads, way
         self.qkv, self.proj = _pointwise(source.qkv), _pointwise(source.proj)
-        self.linear = isinstance(source, LinearAttention)
-        if isinstance(source, LinearAttention):
-            self.q_norm, self.k_norm = ChannelRMSNorm(source.q_norm), ChannelRMSNorm(source.k_norm)
+        self.q_norm, self.k_norm = ChannelRMSNorm(source.q_norm), ChannelRMSNorm(source.k_norm)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         q, k, v = self.qkv(x).chunk(3, dim=1)
-        if self.linear:
-            q, k = self.q_norm(q), self.k_norm(k)
-        q, k, v = (_heads(y, self.heads) for y in (q, k, v))
-        q, k = _rope(q, cos, sin), _rope(k, cos, sin)
-        if self.linear:
-            out = _by_heads(_linear, (q.float().relu(), k.float().relu(), v.float()), self.way)
-        else:
-            out = _by_heads(_softmax, (q * q.shape[2] ** -0.5, k, v), self.way)
-        return self.proj(out.reshape(x.shape).to(x.dtype))
+        q, k, v = (_heads(y, self.heads).float() for y in (self.q_norm(q), self.k_norm(k), v))
+        q, k = _rope(q, cos, sin).relu(), _rope(k, cos, sin).relu()
+        return self.proj(_by_heads(_linear, (q, k, v), self.way).reshape(x.shape).to(x.dtype))
+
+    def extra_repr(self) -> str:
+        return self.way
+
+
+class ChannelsSoftmax(nn.Module):
+    """Softmax attention over `[B, C, F, S]`."""
+
+    def __init__(self, source: SoftmaxAttention, way: str) -> None:
+        super().__init__()
+        self.heads, self.way = source.heads, way
+        self.qkv, self.proj = _pointwise(source.qkv), _pointwise(source.proj)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        q, k, v = (_heads(y, self.heads) for y in self.qkv(x).chunk(3, dim=1))
+        q, k = _rope(q, cos, sin) * q.shape[2] ** -0.5, _rope(k, cos, sin)
+        return self.proj(_by_heads(_softmax, (q, k, v), self.way).reshape(x.shape))
+
+    def extra_repr(self) -> str:
+        return self.way
 
 
 class TextAttention(nn.Module):
@@ -112,6 +124,9 @@ class TextAttention(nn.Module):
         out = _by_heads(_softmax, (q * q.shape[2] ** -0.5, k, v), self.way, bias.to(q.dtype))
         return self.proj(out.reshape(x.shape))
 
+    def extra_repr(self) -> str:
+        return self.way
+
 
 class ChannelsBlock(nn.Module):
     """`models.Block` with the same names of weights."""
@@ -119,7 +134,8 @@ class ChannelsBlock(nn.Module):
     def __init__(self, block: Block, way: str) -> None:
         super().__init__()
         self.scale_shift_table = block.scale_shift_table
-        self.attn = SelfAttention(block.attn, way)
+        linear = isinstance(block.attn, LinearAttention)
+        self.attn = ChannelsLinear(block.attn, way) if linear else ChannelsSoftmax(block.attn, way)
         if hasattr(block, "cross_attn"):
             self.cross_attn = TextAttention(block.cross_attn, way)
         self.mlp = block.mlp

@@ -14,7 +14,7 @@ from ...mobile_runtime.bundle import Bundle, Manifest, write_bundle
 from .bundling import CREATED_BY, SELF_TEST, WORKFLOW, Progress, check_target
 from .cache import ExportCache, code_fingerprint
 from .errors import ExportError
-from .layout import USUAL, Form, shaped
+from .layout import USUAL, Form
 from .precision import FLOAT32, FULL, Precision
 from .stages import Stage
 
@@ -50,6 +50,7 @@ def export_random(
     try:
         from .components import graph_key, list_files, write_stages
         from .graphs import export_stage
+        from .layout_stages import shaped
         from .memory import component_peak
         from .precision_export import lower_component
         from .random_weights import RANDOM_PRESETS

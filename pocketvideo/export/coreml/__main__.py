@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ExportError, WorkflowError
+from ..layout import HEADS, LAYOUTS, USUAL, parse_form
 from .options import COMPONENTS, COMPRESSIONS, COMPUTE_UNITS, PRECISIONS, CoreMLOptions, Sizes, parse_rules
 
 
@@ -48,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--precision", action="append", default=[], metavar="|".join(PRECISIONS))
     made.add_argument("--compress", action="append", default=[], metavar="|".join(COMPRESSIONS))
     made.add_argument(
+        "--form",
+        default=str(USUAL),
+        metavar="LAYOUT,HEADS",
+        help=f"of PocketVideo's denoiser: how tokens lie in memory ({', '.join(LAYOUTS)}) and heads are "
+        f"computed ({', '.join(HEADS)}); default: %(default)s",
+    )
+    made.add_argument(
         "--units",
         action="append",
         default=[],
@@ -87,6 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _export(args: argparse.Namespace, options: CoreMLOptions) -> dict:
     try:
+        from ..layout_stages import shaped
         from .sources import file_parts
         from .writer import Part, export_coreml
     except ImportError as error:
@@ -106,6 +116,11 @@ def _export(args: argparse.Namespace, options: CoreMLOptions) -> dict:
         parts = [Part(preset.component(args.seed), preset.length, {}, {})]
     else:
         parts = file_parts(Path(args.model), args.components)
+    form = parse_form(args.form)
+    parts = [
+        replace(part, component=shaped(part.component, form)) if part.component.kind == "denoiser" else part
+        for part in parts
+    ]
     return export_coreml(parts, args.out, options, cache_dir=args.cache, progress=_show)
 
 

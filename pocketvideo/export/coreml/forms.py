@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ...models.attention import LinearAttention
 from ..forms import TransposedLinear
+from ..layout_channels import ChannelsLinear
 
 
 class EdgePaddedConv(nn.Module):
@@ -39,7 +40,7 @@ def coreml_form(module: nn.Module, tokens: int) -> nn.Module:
     """Replace the layers of a module that is in export form, in place; `tokens` is the most per clip."""
     if isinstance(module, TransposedLinear):
         return _linear(module)
-    if isinstance(module, LinearAttention):
+    if isinstance(module, (LinearAttention, ChannelsLinear)):
         _scale_sums(module, tokens)
     for name, child in module.named_children():
         setattr(module, name, coreml_form(child, tokens))
@@ -59,7 +60,7 @@ class Varargs(nn.Module):
         return self.stage(*activations)
 
 
-def _scale_sums(attention: LinearAttention, tokens: int) -> None:
+def _scale_sums(attention: LinearAttention | ChannelsLinear, tokens: int) -> None:
     """Make queries and keys smaller by the root of the number of tokens, through the weights of their norms.
 
     RoPE and ReLU pass a positive factor on, and the quotient at the end cancels it. Without it the products

@@ -16,7 +16,8 @@ from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from comfyui_pocketvideo.pocketvideo.export.cache import ExportCache
 from comfyui_pocketvideo.pocketvideo.export.components import export_component
 from comfyui_pocketvideo.pocketvideo.export.graphs import export_stage, stage_weights
-from comfyui_pocketvideo.pocketvideo.export.layout import HEADS, LAYOUTS, USUAL, Form, parse_form, shaped
+from comfyui_pocketvideo.pocketvideo.export.layout import HEADS, LAYOUTS, USUAL, Form, parse_form
+from comfyui_pocketvideo.pocketvideo.export.layout_stages import shaped
 from comfyui_pocketvideo.pocketvideo.export.networks import component
 from comfyui_pocketvideo.pocketvideo.export.parity import inputs_for
 from comfyui_pocketvideo.pocketvideo.export.random_weights import stdit3
