@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.attention import CrossAttention, LinearAttention, SoftmaxAttention
+from ..models.merging import MergedTokens
 from ..models.rope import apply_rope
 
 EPSILON = 1e-8
@@ -48,7 +49,9 @@ class _Linear(LinearAttention):
 class TiledLinear(_Linear):
     """Linear attention, a head at a time: `[B, N, D]`."""
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, merge: None = None) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, merge: MergedTokens | None = None) -> Tensor:
+        _refuse(merge)
+
         def head(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             weight = q @ k.sum(dim=-2, keepdim=True).transpose(-1, -2)
             return (q @ (k.transpose(-1, -2) @ v)) / (weight + EPSILON)
@@ -60,7 +63,8 @@ class TiledLinear(_Linear):
 class EinsumLinear(_Linear):
     """Linear attention as einsums over `[B, N, h, D]`."""
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, merge: None = None) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, merge: MergedTokens | None = None) -> Tensor:
+        _refuse(merge)
         q, k, v = self.projected(x, cos, sin)
         summary = torch.einsum("bnhd,bnhe->bhde", k, v)
         weight = torch.einsum("bnhd,bhd->bnh", q, k.sum(dim=1))
@@ -84,14 +88,16 @@ class _Softmax(SoftmaxAttention):
 class TiledSoftmax(_Softmax):
     """Softmax attention, a head at a time: one head's `[N, N]` scores are in memory instead of all."""
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, merge: None = None) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, merge: MergedTokens | None = None) -> Tensor:
+        _refuse(merge)
         return self.proj(_each_head(_attend, self.projected(x, cos, sin))).view_as(x)
 
 
 class EinsumSoftmax(_Softmax):
     """Softmax attention as einsums over `[B, N, h, D]`."""
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, merge: None = None) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, merge: MergedTokens | None = None) -> Tensor:
+        _refuse(merge)
         return self.proj(_einsum_attend(*self.projected(x, cos, sin))).view_as(x)
 
 
@@ -111,7 +117,9 @@ class _Cross(CrossAttention):
 class TiledCross(_Cross):
     """Attention to the text, a head at a time."""
 
-    def forward(self, x: Tensor, context: Tensor, bias: Tensor, merge: None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, bias: Tensor, merge: MergedTokens | None = None) -> Tensor:
+        _refuse(merge)
+
         def head(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return _attend(q, k, v, bias[:, 0].to(q.dtype))
 
@@ -121,7 +129,8 @@ class TiledCross(_Cross):
 class EinsumCross(_Cross):
     """Attention to the text as einsums."""
 
-    def forward(self, x: Tensor, context: Tensor, bias: Tensor, merge: None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, bias: Tensor, merge: MergedTokens | None = None) -> Tensor:
+        _refuse(merge)
         q, k, v = self.projected(x, context)
         return self.proj(_einsum_attend(q, k, v, bias.to(q.dtype))).view_as(x)
 
@@ -135,6 +144,11 @@ FORMS: dict[tuple[type[nn.Module], str], Callable[..., nn.Module]] = {
     (CrossAttention, "einsum"): EinsumCross,
 }
 _MADE = frozenset(FORMS.values())
+
+
+def _refuse(merge: MergedTokens | None) -> None:
+    if merge is not None:
+        raise ValueError("Merged tokens are attended to in the usual form alone; export the twin from it.")
 
 
 def _split(x: Tensor, heads: int) -> Tensor:

@@ -35,8 +35,9 @@ def channel_axes(axes: Mapping[str, Axes]) -> dict[str, Axes]:
 
 def channels_first(module: nn.Module, heads: str) -> nn.Module | None:
     """A stage of our denoiser in export form, channels-first; None for another module."""
-    if isinstance(getattr(module, "block", None), Block):
-        return _ChannelsBlock(ChannelsBlock(module.block, heads))
+    block = getattr(module, "block", None)
+    if isinstance(block, Block):
+        return _ChannelsBlock(ChannelsBlock(block, heads))
     if hasattr(module, "denoiser"):
         return _ChannelsPrologue(module)
     if hasattr(module, "final_layer") and hasattr(module.final_layer, "scale_shift_table"):
@@ -134,14 +135,13 @@ class ChannelsBlock(nn.Module):
     def __init__(self, block: Block, way: str) -> None:
         super().__init__()
         self.scale_shift_table = block.scale_shift_table
-        linear = isinstance(block.attn, LinearAttention)
-        self.attn = ChannelsLinear(block.attn, way) if linear else ChannelsSoftmax(block.attn, way)
+        self.attn = _self_attention(block.attn, way)
         if hasattr(block, "cross_attn"):
             self.cross_attn = TextAttention(block.cross_attn, way)
         self.mlp = block.mlp
         for part in (self.mlp.inverted_conv, self.mlp.point_conv):
             part.conv = _pointwise(part.conv)
-        self.mlp.depth_conv = ChannelsDepthwise(block.mlp.depth_conv)
+        self.mlp.add_module("depth_conv", ChannelsDepthwise(block.mlp.depth_conv))
 
     def forward(
         self,
@@ -208,6 +208,14 @@ class _ChannelsEpilogue(nn.Module):
     def forward(self, tokens: Tensor, time_embed: Tensor) -> Tensor:
         out: Tensor = self.held[0](self, tokens.permute(_LAST), time_embed)
         return out
+
+
+def _self_attention(source: nn.Module, way: str) -> nn.Module:
+    if isinstance(source, LinearAttention):
+        return ChannelsLinear(source, way)
+    if isinstance(source, SoftmaxAttention):
+        return ChannelsSoftmax(source, way)
+    raise TypeError(f"{type(source).__name__} has no form that is channels-first")
 
 
 def _pointwise(linear: nn.Module) -> Pointwise:
