@@ -3,9 +3,9 @@
 A weight is widened where it is used, so activations stay float32 and any device runs the graph:
 
 * float16: one Cast.
-* int8 of a linear layer: DequantizeLinear by 1, and the channels' scales multiply the product, which on a CPU
-  costs a third of scaling the weight itself (benchmarks/bench_precision.py). A convolution's weight is scaled
-  itself, because its bias is added inside; of a table, the rows that are looked up.
+* int8 of a linear layer: DequantizeLinear by 1, and the channels' scales multiply the product: onnxruntime's
+  processor kernel for a scale per channel takes one value at a time and cost as much as the product itself. A
+  convolution's weight is scaled itself, because its bias is added inside; of a table, the rows looked up.
 * 4 bits of a linear layer: onnxruntime's MatMulNBits, the one operator for it that both its CPU and its
   browser builds have. Other weights of such a stage take int8.
 """
