@@ -137,7 +137,7 @@ def measure_large(
     inputs, home = folder / "inputs.npz", bundle.path("workflow.json").parent
     fleet.start(RESIDENT, spec_of(home, COMPONENT, inputs, threads), 1)
     name = f"budget of {LARGE_BUDGET // 10**6} MB"
-    fleet.start(name, spec_of(home, COMPONENT, inputs, threads, budget=LARGE_BUDGET), 1)
+    fleet.start(name, spec_of(home, COMPONENT, inputs, threads, budget=LARGE_BUDGET), 2)
     fleet.run(rounds, steps)
     return {"budgets": {name: LARGE_BUDGET}}
 
