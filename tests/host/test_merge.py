@@ -39,8 +39,7 @@ def test_every_attention_of_a_family_merges(host: ComfyServer, client: ComfyClie
     assert torch.isfinite(merged).all()
     assert not torch.equal(merged, plain)
     found, calls, first, last, _, before, after = counts(run)
-    # Wan 2.1's image to video reads the text and the picture's features in two cross-attentions.
-    assert found == calls == family.self_attention + family.cross_attention * (1 + (name == "wan21_i2v"))
+    assert found == calls == family.self_attention + family.cross_attention
     assert first == 1
     assert last == (2 if family.flow and family.low is None else last)
     # Of five frames two pairs merge, with or without a given first one.
