@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 SPARE_SHARE = 0.02
 SPARE_LEAST = 4 * 2**20
 # What onnxruntime's code and sessions take besides weights and activations, for the estimate in a refusal.
-RUNTIME = 16 * 2**20
+RUNTIME = 32 * 2**20
 # A pass that gets this share of its streamed bytes from storage is one that waits for storage.
 COLD_SHARE = 0.1
 
