@@ -80,7 +80,8 @@ def main() -> int:
     rows = rows_of(ways)
     name = "engine-large" if large else "engine"
     told = {"model": arguments.model, "clip": clip, "threads": arguments.threads, "rounds": rounds, **extra}
-    draw(rows, extra["budgets"], RESULTS / f"{name}.png")
+    if not large:
+        draw(rows, extra["budgets"], RESULTS / f"{name}.png")
     bars = large_bars(ways, LARGE_LIMIT) if large else speed_bars(ways) + export_bars(extra["exports"])
     return finish(name, rows, bars, **told)
 
