@@ -27,7 +27,7 @@ from comfyui_pocketvideo.pocketvideo.export.precision_weights import (
     unpack_int4,
     unpack_int8,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -105,6 +105,7 @@ def widen(packed: dict[str, np.ndarray], name: str, found: Format) -> np.ndarray
 
 
 @settings(max_examples=30, deadline=None)
+@example(98, 15, 5.0, 0)
 @given(st.integers(1, 100), st.integers(1, 20), st.floats(1e-2, 1e3), st.integers(0, 99))
 def test_packing_loses_at_most_its_step(n_in: int, n_out: int, size: float, seed: int) -> None:
     weight = (np.random.default_rng(seed).standard_normal((n_in, n_out)) * size).astype(np.float32)
@@ -117,10 +118,10 @@ def test_packing_loses_at_most_its_step(n_in: int, n_out: int, size: float, seed
     for first in range(0, n_in, 32):
         block = weight[first : first + 32]
         plain = np.abs(block).max(0) / 7
-        usual = np.square(np.rint(block / plain) * plain - block).sum(0)
-        # Room for scales in float16, which show where one value is all there is to a block.
-        room = len(block) * (np.abs(block).max(0) * 1e-3) ** 2
-        assert np.all(np.square(error[first : first + 32]).sum(0) <= 1.01 * usual + room)
+        usual = np.linalg.norm(np.rint(block / plain) * plain - block, axis=0)
+        # A scale in float16 is off by up to 2 ** -11 of itself, and so is every value of the block.
+        room = np.sqrt(len(block)) * np.abs(block).max(0) * 2.0**-11
+        assert np.all(np.linalg.norm(error[first : first + 32], axis=0) <= 1.0001 * (usual + room))
 
 
 def test_a_weight_of_zeros_stays_zero() -> None:
