@@ -1,7 +1,9 @@
 """Write the benchmark tables of the documents anew from docs/benchmarks/*.json. `make tables`.
 
 A document holds `<!-- benchmark: NAME -->` and `<!-- end -->`; what stands between them is made here, so that
-no figure is typed by hand. With `--check` nothing is written and a stale document is an error.
+no figure is typed by hand. A figure in a sentence stands between `<!-- end -->` and
+`<!-- figure: NAME / column=value / COLUMN / FORMAT -->`: columns choose one row, and FORMAT is Python's.
+With `--check` nothing is written and a stale document is an error.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"(<!-- benchmark: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+FIGURE = re.compile(r"(<!-- figure: (?P<where>[^>]*) -->).*?(<!-- end -->)")
 
 
 def main() -> int:
@@ -37,13 +40,32 @@ def main() -> int:
 
 
 def rewrite(text: str) -> str:
-    """The document with every marked table made from its results."""
+    """The document with every marked table and figure made from its results."""
+    text = MARK.sub(lambda match: match[1] + render(_results(match["name"])) + match[3], text)
+    return FIGURE.sub(lambda match: match[1] + figure(match["where"]) + match[3], text)
 
-    def table(match: re.Match[str]) -> str:
-        path = ROOT / "docs" / "benchmarks" / f"{match['name']}.json"
-        return match[1] + render(json.loads(path.read_text(encoding="utf-8"))) + match[3]
 
-    return MARK.sub(table, text)
+def _results(name: str) -> dict[str, Any]:
+    path = ROOT / "docs" / "benchmarks" / f"{name}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def figure(where: str) -> str:
+    """One number of one row: `NAME / column=value / ... / COLUMN / FORMAT`.
+
+    Raises:
+        ValueError: the columns do not choose exactly one row.
+    """
+    name, *conditions, column, form = where.split(" / ")
+    wanted = dict(condition.split("=", 1) for condition in conditions)
+    rows = [
+        row
+        for row in _results(name)["rows"]
+        if all(str(row.get(key)) == value for key, value in wanted.items())
+    ]
+    if len(rows) != 1:
+        raise ValueError(f"'{where}' chooses {len(rows)} rows of {name}.json; name columns of exactly one.")
+    return format(rows[0][column], form)
 
 
 def render(result: dict[str, Any]) -> str:

@@ -1,9 +1,13 @@
 """The documents' benchmark tables are made from the results, never typed."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOL = ROOT / "tools" / "tables.py"
@@ -14,12 +18,29 @@ def test_the_committed_tables_are_those_of_the_committed_results() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_table_shows_rows_bars_and_the_machine() -> None:
+def tool() -> ModuleType:
     spec = importlib.util.spec_from_file_location("tables", TOOL)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    text = module.render(
+    return module
+
+
+def test_a_figure_in_a_sentence_is_that_of_one_row(tmp_path: Path) -> None:
+    tables = tool()
+    tables.ROOT = tmp_path
+    results = tmp_path / "docs" / "benchmarks" / "speed.json"
+    results.parent.mkdir(parents=True)
+    rows = [{"way": "a b", "grid": "x", "ratio": 1.234}, {"way": "a b", "grid": "y", "ratio": 2.0}]
+    results.write_text(json.dumps({"rows": rows}))
+    mark = "<!-- figure: speed / way=a b / grid=x / ratio / .1f -->"
+    assert tables.rewrite(f"It is {mark}9<!-- end --> times.") == f"It is {mark}1.2<!-- end --> times."
+    with pytest.raises(ValueError, match="chooses 2 rows"):
+        tables.figure("speed / way=a b / ratio / .1f")
+
+
+def test_a_table_shows_rows_bars_and_the_machine() -> None:
+    text = tool().render(
         {
             "date": "2026-01-02",
             "machine": {"cores": 2, "processor": "Some Chip", "python": "3.11.1"},
