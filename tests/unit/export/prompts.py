@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from comfyui_pocketvideo.pocketvideo.export import Geometry, WorkflowError
+import pytest
+from comfyui_pocketvideo.pocketvideo.export import Geometry, WorkflowError, compile_workflow
 
 GEOMETRY = Geometry(24, 16, 4, shift=3.0, motion=2.0, any_multiplier=True, zero_is_padding=True)
 
@@ -159,3 +160,16 @@ def every_sampling_node() -> dict[str, Any]:
     webp = {"filename_prefix": "x", "fps": 6.0, "lossless": True, "quality": 80, "method": "default"}
     prompt["8"] = node("SaveAnimatedWEBP", "Save", images=["6", 0], **webp)
     return prompt
+
+
+def denoise(prompt: dict[str, Any]) -> dict[str, Any]:
+    """The one sampling op that a workflow compiles to."""
+    (op,) = [op for op in compile_workflow(prompt, None, Desk()).ops if op["op"] == "denoise"]
+    return op
+
+
+def refusal(prompt: dict[str, Any]) -> str:
+    """Why a workflow does not compile."""
+    with pytest.raises(WorkflowError) as caught:
+        denoise(prompt)
+    return str(caught.value)

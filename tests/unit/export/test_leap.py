@@ -6,11 +6,11 @@ import torch
 from comfyui_pocketvideo.mobile_runtime.bundle import psnr
 from comfyui_pocketvideo.mobile_runtime.engine import run_bundle
 from comfyui_pocketvideo.pocketvideo.acceleration.leaping import LeapConfig, LeapRecord, leap_sample
-from comfyui_pocketvideo.pocketvideo.export import WorkflowError, compile_workflow
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 
 from unit.export import prompts
 from unit.export.conftest import LENGTH, SIDE
+from unit.export.prompts import denoise, refusal
 from unit.export.test_device_equals_torch import shifted_sigmas
 
 ADAPTIVE = {"mode": "adaptive", "mode.minimum": 0.4, "mode.tolerance": 0.001, "mode.patience": 2}
@@ -23,17 +23,6 @@ def leaping(**widgets):
     prompt["24"] = prompts.node("PocketVideoLeap", "Leap", sampler=["20", 0], **(widgets or ADAPTIVE))
     prompt["5"]["inputs"]["sampler"] = ["24", 0]
     return prompt
-
-
-def denoise(prompt):
-    (op,) = [op for op in compile_workflow(prompt, None, prompts.Desk()).ops if op["op"] == "denoise"]
-    return op
-
-
-def refusal(prompt):
-    with pytest.raises(WorkflowError) as caught:
-        denoise(prompt)
-    return str(caught.value)
 
 
 def test_a_leap_is_a_field_of_the_sampling_op():

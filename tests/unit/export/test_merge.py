@@ -11,12 +11,13 @@ from comfyui_pocketvideo.mobile_runtime.engine import run_bundle, self_test
 from comfyui_pocketvideo.pocketvideo.acceleration.merged_attention import MergeRule
 from comfyui_pocketvideo.pocketvideo.acceleration.merging import pair_frames
 from comfyui_pocketvideo.pocketvideo.acceleration.token_merge import TokenMerger
-from comfyui_pocketvideo.pocketvideo.export import WorkflowError, compile_workflow
+from comfyui_pocketvideo.pocketvideo.export import compile_workflow
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from comfyui_pocketvideo.pocketvideo.export.precision import parse_precision
 
 from unit.export import prompts
 from unit.export.conftest import LENGTH, SIDE
+from unit.export.prompts import denoise, refusal
 from unit.export.test_device_equals_torch import first_frame, shifted_sigmas
 
 PAIRS = {"mode": "pairs"}
@@ -38,17 +39,6 @@ def merging(base=prompts.text_to_video, start=0.0, end=0.5, keep=False, **mode):
     )
     prompt["5"]["inputs"]["model"] = ["30", 0]
     return prompt
-
-
-def denoise(prompt):
-    (op,) = [op for op in compile_workflow(prompt, None, prompts.Desk()).ops if op["op"] == "denoise"]
-    return op
-
-
-def refusal(prompt):
-    with pytest.raises(WorkflowError) as caught:
-        denoise(prompt)
-    return str(caught.value)
 
 
 def test_a_merge_is_a_field_of_the_sampling_op_in_sigmas():
