@@ -209,6 +209,25 @@ def tiling() -> dict[str, Any]:
     return parts_reference.tiling()
 
 
+def merging() -> dict[str, Any]:
+    import merging_reference
+
+    return merging_reference.vectors()
+
+
+def tokenizers() -> dict[str, Any]:
+    import tokenizers_reference
+
+    return tokenizers_reference.vectors(comfyui_folder())
+
+
+def comfyui_folder() -> Path:
+    """Where the ComfyUI is that was entered."""
+    import comfy
+
+    return Path(comfy.__path__[0]).parent
+
+
 def leap() -> dict[str, Any]:
     import leap_reference
     import sampling_reference
@@ -229,6 +248,8 @@ VECTORS = {
     "resize": resize,
     "tiling": tiling,
     "leap": leap,
+    "merging": merging,
+    "tokenizers": tokenizers,
 }
 
 

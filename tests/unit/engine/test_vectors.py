@@ -14,9 +14,11 @@ from comfyui_pocketvideo.mobile_runtime.engine.errors import EngineError
 from comfyui_pocketvideo.mobile_runtime.engine.flow import Conditions, FlowModel, TextFeatures, sample
 from comfyui_pocketvideo.mobile_runtime.engine.image import crop_and_resize
 from comfyui_pocketvideo.mobile_runtime.engine.leap import LeapConfig
+from comfyui_pocketvideo.mobile_runtime.engine.merging import MergeConfig
 from comfyui_pocketvideo.mobile_runtime.engine.samplers import SAMPLERS
 from comfyui_pocketvideo.mobile_runtime.engine.schedules import SCHEDULES, calculate_sigmas
 from comfyui_pocketvideo.mobile_runtime.engine.scheduling import part, plan_sigmas
+from comfyui_pocketvideo.mobile_runtime.engine.text import PromptTokenizer
 from comfyui_pocketvideo.mobile_runtime.engine.tiling import Tiling, decode_tiled
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
@@ -175,6 +177,49 @@ def test_resize() -> None:
         found = crop_and_resize(pixels, case["width"], case["height"])
         expected = np.array(case["result"], np.float32).reshape(case["height"], case["width"], 3)
         np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
+def test_what_a_merging_network_is_told() -> None:
+    cases, _ = load("merging")
+    cases = [case for case in cases if case["kind"] == "merge"]
+    assert {case["merge"]["mode"] for case in cases} == {"pairs", "similar"}
+    for case in cases:
+        config = MergeConfig.of({"component": "twin", **case["merge"]})
+        found = config.arrays(case["grid"], case["first_frame_given"])
+        expected = case["inputs"]
+        where = str({key: case[key] for key in ("merge", "grid", "first_frame_given")})
+        assert (found is None) == (expected is None), where
+        if found is None:
+            continue
+        assert found.keys() == expected.keys(), where
+        for name, values in expected.items():
+            assert found[name].dtype == (np.float32 if name == "merge_sizes" else np.int64)
+            np.testing.assert_array_equal(found[name].ravel(), values, err_msg=f"{where} {name}")
+            assert found[name].shape == (tuple(case["grid"]) if name == "merge_back" else (len(values),))
+
+
+def test_when_a_network_merges() -> None:
+    cases, _ = load("merging")
+    windows = [case for case in cases if case["kind"] == "window"]
+    assert windows
+    for case in windows:
+        config = MergeConfig.of({"component": "twin", **case["merge"]})
+        for sigma, merges in case["sigmas"]:
+            assert config.inside(sigma) == merges, (case["merge"], sigma)
+
+
+def test_prompts() -> None:
+    cases, _ = load("tokenizers")
+    assert {case["kind"] for case in cases} == {"bpe", "t5", "umt5"}
+    for case in cases:
+        limit, pad = case["max_tokens"], case["pad_id"]
+        tokenizer = PromptTokenizer(json.dumps(case["tokenizer"]).encode(), limit, pad)
+        for text in case["texts"]:
+            ids, mask = tokenizer.encode(text["text"])
+            count = len(text["ids"])
+            padded = [*text["ids"], *[pad] * (limit - count)]
+            assert ids[0].tolist() == padded, (case["kind"], text["text"])
+            assert mask[0].tolist() == [1] * count + [0] * (limit - count)
 
 
 def features(value: float) -> TextFeatures:

@@ -1,6 +1,8 @@
 """What a merging graph is told merges as the desk does, for every size, share and given frame."""
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from comfyui_pocketvideo.pocketvideo.acceleration.merging import pair_frames
 from comfyui_pocketvideo.pocketvideo.acceleration.token_merge import BlockMerge, TokenMerger
 from comfyui_pocketvideo.pocketvideo.export.merged_tokens import PairMerge, SimilarMerge
 
+VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "merging.json"
 SIZES = list(itertools.product((2, 3, 5, 6), (1, 3), (1, 4)))
 
 
@@ -106,3 +109,18 @@ def test_nothing_to_merge_is_none():
     assert pair_arrays(2, keep_first_frame=True) is None
     assert similar_arrays(2, 1, 3, 0.3) is None
     assert similar_arrays(1, 4, 4, 1.0) is None
+
+
+def test_merged_tokens_are_those_of_the_golden_vectors():
+    data = json.loads(VECTORS.read_text("utf-8"))
+    cases = [case for case in data["cases"] if case["kind"] == "merge" and case["inputs"] is not None]
+    assert {case["merge"]["mode"] for case in cases} == {"pairs", "similar"}
+    for case in cases:
+        x = torch.tensor(case["tokens"]).view(1, *case["grid"], case["channels"])
+        config = MergeConfig.of({"component": "twin", **case["merge"]})
+        kind = PairMerge if config.mode == "pairs" else SimilarMerge
+        merge = kind(*tensors(config.arrays(case["grid"], case["first_frame_given"])))(x)
+        merged = merge.merge(x.flatten(1, 3))
+        torch.testing.assert_close(merged.flatten(), torch.tensor(case["merged"]))
+        torch.testing.assert_close(merge.sizes.flatten(), torch.tensor(case["sizes"]))
+        torch.testing.assert_close(merge.unmerge(merged).flatten(), torch.tensor(case["unmerged"]))
