@@ -1,10 +1,11 @@
-"""Writes the manifest's validator and Python types from manifest.schema.json, the one source of both.
+"""Writes the manifest's validator and types from manifest.schema.json, the one source of them all.
 
-    python -m comfyui_pocketvideo.mobile_runtime.bundle.generate          rewrite _validator.py and _types.py
+    python -m comfyui_pocketvideo.mobile_runtime.bundle.generate          rewrite the generated files
     python -m comfyui_pocketvideo.mobile_runtime.bundle.generate --check  fail when they are out of date
 
 The device validates without any JSON Schema library, so what fastjsonschema compiles is committed, with its
 exception replaced by our own. Only this command needs fastjsonschema; it is never imported at run time.
+The phone's types are written here, too: generators of TypeScript make nothing of the schema's if and then.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = HERE / "manifest.schema.json"
+TYPESCRIPT = HERE.parent / "phone" / "src" / "engine" / "manifest.generated.ts"
 _HEADER = "Generated from manifest.schema.json by generate.py: edit the schema, then run the command."
 # JSON Schema counts 7.0 as an integer. A device loops over these values, so a fraction is refused here.
 _LOOSE_INTEGER = " and not (isinstance({name}, float) and {name}.is_integer())"
@@ -103,10 +105,50 @@ def _hint(spec: dict[str, Any], quoted: bool = False) -> str:
     return {"string": "str", "integer": "int", "number": "float", "null": "None", "boolean": "bool"}[kind]
 
 
+def typescript_source(schema: dict[str, Any]) -> str:
+    """The source of a module with one interface or type per definition of the schema."""
+    named = [*schema["$defs"].items(), (schema["title"], schema)]
+    return f"// {_HEADER}\n" + "".join("\n" + _declare_typescript(name, body) for name, body in named)
+
+
+def _declare_typescript(name: str, body: dict[str, Any]) -> str:
+    if "allOf" in body:
+        members = " | ".join(branch["then"]["$ref"].rsplit("/", 1)[1] for branch in body["allOf"])
+        return f"export type {name} = {members};\n"
+    if body.get("type") != "object" or "properties" not in body:
+        return f"export type {name} = {_typescript_hint(body)};\n"
+    lines = [f"/** {body['description']} */", f"export interface {name} {{"]
+    for field, spec in body["properties"].items():
+        mark = "" if field in body["required"] else "?"
+        lines.append(f"  readonly {field}{mark}: {_typescript_hint(spec)};")
+    return "\n".join(lines) + "\n}\n"
+
+
+def _typescript_hint(spec: dict[str, Any]) -> str:
+    if "$ref" in spec:
+        return str(spec["$ref"].rsplit("/", 1)[1])
+    if "const" in spec:
+        return json.dumps(spec["const"])
+    if "enum" in spec:
+        return " | ".join(json.dumps(value) for value in spec["enum"])
+    if "anyOf" in spec:
+        return " | ".join(_typescript_hint(option) for option in spec["anyOf"])
+    kind = spec["type"]
+    if kind == "array":
+        return f"readonly ({_typescript_hint(spec['items'])})[]"
+    if kind == "object":
+        return f"Readonly<Record<string, {_typescript_hint(spec['additionalProperties'])}>>"
+    return {"integer": "number"}.get(kind, str(kind))
+
+
 def outputs() -> dict[Path, str]:
     """What the committed files must hold."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
-    return {HERE / "_validator.py": validator_source(schema), HERE / "_types.py": types_source(schema)}
+    return {
+        HERE / "_validator.py": validator_source(schema),
+        HERE / "_types.py": types_source(schema),
+        TYPESCRIPT: typescript_source(schema),
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

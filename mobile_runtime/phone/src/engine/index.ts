@@ -1,0 +1,5 @@
+/** The engine: runs a bundle in the browser, to the video that ComfyUI makes from the same seed. */
+
+export type * from "./api";
+export * from "./errors";
+export type * from "./manifest";

@@ -1,0 +1,92 @@
+/**
+ * Standard normal noise of torch's CPU generator: same seed, same video on desk and phone.
+ *
+ * Follows at::mt19937 (MT19937 seeded with the seed's low 32 bits) and `normal_fill` of aten's
+ * DistributionTemplates.h: from 16 elements on, float uniforms of 24 bits go through the Box-Muller transform in
+ * blocks of 16, cosines in the first 8 and sines in the last 8, and a rest of less than 16 redraws the last 16.
+ * Below 16 elements each pair takes four draws, makes two uniforms of 53 bits, and is transformed in double
+ * precision.
+ */
+
+import { count, type Floats, round32 } from "./arrays";
+
+export const MAX_SEED = 2n ** 64n - 1n;
+const BLOCK = 16;
+const TWO_PI = round32(2 * Math.PI);
+const STATE = 624;
+const MIDDLE = 397;
+
+/** `torch.randn(shape, generator=torch.Generator().manual_seed(seed))`. Throws RangeError for a seed out of range. */
+export function normal(seed: bigint, shape: readonly number[]): Floats {
+  if (seed < 0n || seed > MAX_SEED)
+    throw new RangeError(`The seed ${seed} is not within 0 to 2^64-1; choose one that is.`);
+  const size = count(shape);
+  const low = Number(seed & 0xffffffffn);
+  return { data: size >= BLOCK ? blocks(low, size) : pairs(low, size), shape };
+}
+
+/** The first `length` 32-bit outputs of mt19937 as torch seeds it. */
+export function draws(seed: number, length: number): Uint32Array {
+  const state = new Uint32Array(STATE);
+  state[0] = seed;
+  for (let i = 1; i < STATE; i++) {
+    const before = state[i - 1] as number;
+    state[i] = Math.imul(1812433253, before ^ (before >>> 30)) + i;
+  }
+  const result = new Uint32Array(length);
+  for (let i = 0; i < length; i++) {
+    const position = i % STATE;
+    if (position === 0) twist(state);
+    let y = state[position] as number;
+    y ^= y >>> 11;
+    y ^= (y << 7) & 0x9d2c5680;
+    y ^= (y << 15) & 0xefc60000;
+    y ^= y >>> 18;
+    result[i] = y;
+  }
+  return result;
+}
+
+function twist(state: Uint32Array): void {
+  for (let i = 0; i < STATE; i++) {
+    const y = ((state[i] as number) & 0x80000000) | ((state[(i + 1) % STATE] as number) & 0x7fffffff);
+    state[i] = (state[(i + MIDDLE) % STATE] as number) ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
+  }
+}
+
+function blocks(seed: number, size: number): Float32Array {
+  const rest = size % BLOCK;
+  const drawn = draws(seed, size + (rest ? BLOCK : 0));
+  const result = new Float32Array(size);
+  for (let begin = 0; begin + BLOCK <= size; begin += BLOCK) boxMuller(drawn, begin, result, begin);
+  if (rest) boxMuller(drawn, size, result, size - BLOCK);
+  return result;
+}
+
+/** 16 draws to 16 normals. The angle is rounded to float32, as torch does. */
+function boxMuller(drawn: Uint32Array, from: number, result: Float32Array, to: number): void {
+  const half = BLOCK / 2;
+  for (let i = 0; i < half; i++) {
+    const first = ((drawn[from + i] as number) & 0xffffff) * 2 ** -24;
+    const second = ((drawn[from + half + i] as number) & 0xffffff) * 2 ** -24;
+    const radius = Math.sqrt(-2 * Math.log(1 - first));
+    const angle = round32(TWO_PI * second);
+    result[to + i] = radius * Math.cos(angle);
+    result[to + half + i] = radius * Math.sin(angle);
+  }
+}
+
+function pairs(seed: number, size: number): Float32Array {
+  const result = new Float32Array(size);
+  const drawn = draws(seed, 4 * Math.ceil(size / 2));
+  // The low 53 of 64 bits.
+  const uniform = (index: number) =>
+    (((drawn[index] as number) & 0x1fffff) * 2 ** 32 + (drawn[index + 1] as number)) * 2 ** -53;
+  for (let i = 0; i < size; i += 2) {
+    const angle = 2 * Math.PI * uniform(2 * i);
+    const radius = Math.sqrt(-2 * Math.log1p(-uniform(2 * i + 2)));
+    result[i] = radius * Math.cos(angle);
+    if (i + 1 < size) result[i + 1] = radius * Math.sin(angle);
+  }
+  return result;
+}
