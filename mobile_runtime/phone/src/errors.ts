@@ -1,0 +1,48 @@
+/** Errors that a person reads. Every message names the thing, the cause and what to do next. */
+
+/** What went wrong, for code that acts on it; the words are chosen where it is shown. */
+export type Problem =
+  | "bad_answer"
+  | "blob_corrupt"
+  | "bundle_bad"
+  | "busy"
+  | "cancelled"
+  | "codes_differ"
+  | "desk_away"
+  | "desk_refused"
+  | "encoder_missing"
+  | "not_an_invitation"
+  | "pairing_expired"
+  | "pairing_refused"
+  | "revoked"
+  | "self_test"
+  | "storage_full"
+  | "storage_broken"
+  | "wrong_code"
+  | "wrong_desk";
+
+/** An error with a code; `detail` is text from the desk or the engine, `numbers` what the words mention. */
+export class AppError extends Error {
+  override readonly name = "AppError";
+
+  constructor(
+    readonly problem: Problem,
+    readonly detail = "",
+    readonly numbers: Readonly<Record<string, string | number>> = {},
+  ) {
+    super(detail ? `${problem}: ${detail}` : problem);
+  }
+}
+
+/** What an error is called here: its own code, `cancelled` for an abort, or null for one that is foreign. */
+export function problemOf(error: unknown): Problem | null {
+  if (error instanceof AppError) return error.problem;
+  if (error instanceof DOMException && error.name === "AbortError") return "cancelled";
+  if (error instanceof DOMException && error.name === "QuotaExceededError") return "storage_full";
+  return null;
+}
+
+/** An error's own sentence. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
