@@ -19,17 +19,14 @@ from typing import Any
 
 import aiohttp
 
-from .errors import AgentError, DeskRefused, DeskUnreachable
+from .errors import AgentError, DeskUnreachable, certificate_trouble
+from .lane import CONNECT_SECONDS, MAX_REFUSAL, SILENCE_SECONDS, Lane, refusal_of
 
 MAX_CERTIFICATE = 64 * 1024
 MAX_MANIFEST = 64 * 1024 * 1024
 MAX_ANSWER = 1024 * 1024
-CONNECT_SECONDS = 10.0
 POLL_SECONDS = 25.0
-# A transfer may be slow, but a connection that stays silent this long is dead.
-SILENCE_SECONDS = 30.0
-# Refusals that end by themselves; trying again later is right.
-PASSING = ("busy", "stopping")
+KINDS = ("install", "run")
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,26 @@ class JobOffer:
     attempt: int
     bundle_id: str
     values: dict[str, Any]
+    kind: str = "run"
+
+    @classmethod
+    def read(cls, message: dict[str, Any]) -> JobOffer:
+        """A job from the desk's message; AgentError if it is none that this agent knows."""
+        try:
+            kind = str(message.get("kind", "run"))
+            if kind not in KINDS:
+                raise ValueError(kind)
+            return cls(
+                _hex(message["job_id"], 32),
+                int(message["attempt"]),
+                _hex(message["bundle_id"], 64),
+                dict(message["values"]),
+                kind,
+            )
+        except (KeyError, TypeError, ValueError):
+            raise AgentError(
+                "The desk sent a job that this agent does not understand; update the agent."
+            ) from None
 
 
 async def fetch_certificate(host: str, port: int, fingerprint: str) -> bytes:
@@ -81,6 +98,7 @@ class Desk:
     def __init__(self, host: str, port: int, context: ssl.SSLContext, token: str | None) -> None:
         self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._base = f"https://{self._address}"
+        self._host, self._port, self._token = host, port, token
         self._context = context
         self._headers = {"Origin": self._base}
         if token is not None:
@@ -130,19 +148,7 @@ class Desk:
     async def next_job(self) -> JobOffer | None:
         """GET /v1/jobs/next, waiting for work."""
         answer = await self._json("GET", f"/v1/jobs/next?wait={POLL_SECONDS:.0f}")
-        if not answer:
-            return None
-        try:
-            return JobOffer(
-                _hex(answer["job_id"], 32),
-                int(answer["attempt"]),
-                _hex(answer["bundle_id"], 64),
-                dict(answer["values"]),
-            )
-        except (KeyError, TypeError, ValueError):
-            raise AgentError(
-                "The desk sent a job that this agent does not understand; update the agent."
-            ) from None
+        return JobOffer.read(answer) if answer else None
 
     async def manifest(self, bundle_id: str) -> bytes:
         """GET /v1/bundles/{bundle_id}/manifest; its hash is compared with the id (T12)."""
@@ -153,19 +159,9 @@ class Desk:
             )
         return data
 
-    @asynccontextmanager
-    async def blob(self, sha256: str, offset: int) -> AsyncIterator[tuple[int, aiohttp.StreamReader]]:
-        """GET /v1/blobs/{sha256} from `offset`: the offset that the desk really starts at, and the stream."""
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        async with self._answer("GET", f"/v1/blobs/{sha256}", headers=headers) as answer:
-            start = 0
-            if answer.status == 206:
-                if not answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-                    raise AgentError(
-                        "The desk answered another range than the one asked for; update the agent."
-                    )
-                start = offset
-            yield start, answer.content
+    def lane(self) -> Lane:
+        """A connection of its own for GET /v1/blobs/{sha256}."""
+        return Lane(self._host, self._port, self._context, self._token)
 
     async def event(self, job_id: str, stage: str, fraction: float | None, message: str) -> str:
         """POST /v1/jobs/{job_id}/events; the job's state at the desk."""
@@ -232,16 +228,10 @@ class Desk:
                 method, self._base + path, headers=headers, data=data, allow_redirects=False
             ) as answer:
                 if answer.status not in (200, 201, 204, 206):
-                    refusal = await _refusal(answer)
-                    if refusal.code in PASSING:
-                        raise DeskUnreachable(str(refusal))
-                    raise refusal
+                    raise refusal_of(answer.status, await answer.content.read(MAX_REFUSAL))
                 yield answer
         except aiohttp.ClientConnectorCertificateError as error:
-            raise AgentError(
-                f"The desk at {self._address} shows a certificate that its own authority did not make for"
-                " this address; if the desk has moved, pair this device again."
-            ) from error
+            raise certificate_trouble(self._address, error.certificate_error) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise DeskUnreachable(f"The desk at {self._address} does not answer ({reason}).") from error
@@ -260,15 +250,6 @@ async def _bounded(answer: aiohttp.ClientResponse, limit: int) -> bytes:
         if len(body) > limit:
             raise AgentError(f"The desk's answer is longer than {limit} bytes; update the agent.")
     return bytes(body)
-
-
-async def _refusal(answer: aiohttp.ClientResponse) -> DeskRefused:
-    try:
-        error = json.loads(await _bounded(answer, 64 * 1024))["error"]
-        code, message = str(error["code"]), str(error["message"])
-    except (ValueError, KeyError, TypeError, AgentError):
-        code, message = "unknown", f"The desk answered {answer.status}."
-    return DeskRefused(answer.status, code, message)
 
 
 def _hex(text: Any, length: int) -> str:

@@ -6,13 +6,15 @@ Needs aiohttp, cryptography and numpy; import it only when the user pairs a devi
 from .core import Limits
 from .errors import BridgeError, PushCancelled
 from .jobs import JobEvent
+from .outcome import DeviceInfo, InstallResult, JobResult
 from .pairing import PairingOffer, PendingDevice
-from .service import Bridge, DeviceInfo, JobResult
+from .service import Bridge
 
 __all__ = [
     "Bridge",
     "BridgeError",
     "DeviceInfo",
+    "InstallResult",
     "JobEvent",
     "JobResult",
     "Limits",

@@ -28,15 +28,7 @@ async def next_job(request: web.Request) -> web.Response:
         raise ApiError(503, "stopping", "The desk's bridge is shutting down; reconnect later.")
     if job is None:
         return web.Response(status=204)
-    return web.json_response(
-        {
-            "type": "job",
-            "job_id": job.job_id,
-            "attempt": job.attempt,
-            "bundle_id": job.offer.bundle_id,
-            "values": job.values,
-        }
-    )
+    return web.json_response(job)
 
 
 async def report_event(request: web.Request) -> web.Response:
@@ -113,6 +105,8 @@ def _open_slot(request: web.Request, part: str) -> tuple[Job, int]:
 
 
 def _still_open(job: Job, attempt: int, part: str) -> None:
+    if job.kind == "install":
+        raise ApiError(400, "bad_request", f"An install job sends no {part} home.")
     # Checked before the body is read and again after: the job may end or be handed out anew meanwhile.
     if job.state != "active" or job.attempt != attempt:
         raise ApiError(410, "job_over", "This job is finished, failed, cancelled or was handed out again.")

@@ -6,8 +6,6 @@ that waits in `Bridge.push`, through its thread-safe queue of events and its `ov
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import queue
 import secrets
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ApiError, BridgeError
+from .feed import Feed
 from .offers import Blob, BundleOffer
 
 log = logging.getLogger(__name__)
@@ -43,12 +42,17 @@ class JobEvent:
 
 @dataclass
 class Job:
-    """One bundle to run on one device, from queue to result."""
+    """One bundle to install or to run on one device, from queue to end.
+
+    `kind` "install" asks the device to fetch, verify, test and keep the bundle; "run" to run it, too, with
+    `values`, and to send frames and video home.
+    """
 
     job_id: str
     device_id: str
     offer: BundleOffer
     values: dict[str, Any]
+    kind: str = "run"
     state: str = "queued"  # queued -> active -> done | failed | cancelled
     attempt: int = 0
     fruitless: int = 0
@@ -64,6 +68,17 @@ class Job:
         """Whether the device may still work on it."""
         return self.state in ("queued", "active")
 
+    def message(self) -> dict[str, Any]:
+        """The job as docs/protocol.md section 6 hands it out."""
+        return {
+            "type": "job",
+            "kind": self.kind,
+            "job_id": self.job_id,
+            "attempt": self.attempt,
+            "bundle_id": self.offer.bundle_id,
+            "values": self.values,
+        }
+
 
 class JobBoard:
     """All jobs of all devices, and who was heard of when."""
@@ -71,41 +86,53 @@ class JobBoard:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._jobs: dict[str, Job] = {}
-        self._wake: dict[str, asyncio.Event] = {}
+        self._feeds: dict[str, Feed] = {}
         self._heard: dict[str, float] = {}
         self._closed = False
 
-    def submit(self, device_id: str, device_name: str, offer: BundleOffer, values: dict[str, Any]) -> Job:
-        """Queue a job and wake the device's poll."""
+    def submit(
+        self, device_id: str, device_name: str, offer: BundleOffer, values: dict[str, Any], kind: str = "run"
+    ) -> Job:
+        """Queue a job and tell the device's feed."""
         waiting = [job for job in self._jobs.values() if job.device_id == device_id and job.open]
         if len(waiting) >= MAX_JOBS_PER_DEVICE:
             raise BridgeError(
                 f"{device_name} has {len(waiting)} jobs in its queue, which is the limit; wait or cancel one."
             )
-        job = Job(secrets.token_hex(16), device_id, offer, values)
+        job = Job(secrets.token_hex(16), device_id, offer, values, kind)
         self._jobs[job.job_id] = job
         self._forget_old()
         self._signal(device_id)
         return job
 
-    async def next(self, device_id: str, seconds: float) -> Job | None:
-        """The device's oldest open job, or None after `seconds`; a newer poll ends an older one."""
-        self._signal(device_id)
-        wake = self._wake[device_id] = asyncio.Event()
+    def subscribe(self, device_id: str) -> Feed:
+        """Messages for a device that has nothing to do, as a context manager; ends an older feed of it."""
+        older = self._feeds.pop(device_id, None)
+        if older is not None:
+            older.end("replaced")
+        feed = Feed(self, device_id)
+        if self._closed:
+            feed.end("stopping")
+        else:
+            self._feeds[device_id] = feed
+        return feed
+
+    def unsubscribe(self, device_id: str, feed: Feed, *, here: bool) -> None:
+        """End a feed; `here` says whether its device is still at the other end."""
+        if self._feeds.get(device_id) is feed:
+            del self._feeds[device_id]
+            # A device that hung up is away at once, and patience with it is counted from now.
+            self._heard[device_id] = self._clock() - (0.0 if here else AWAY_SECONDS)
+
+    async def next(self, device_id: str, seconds: float) -> dict[str, Any] | None:
+        """One poll: the device's oldest open job as a message, or None after `seconds`."""
+        with self.subscribe(device_id) as feed:
+            return await feed.message(seconds)
+
+    def hand_out(self, device_id: str) -> Job | None:
+        """The device's oldest open job, one attempt further; one that keeps crashing it fails instead."""
         job = self._oldest(device_id)
-        try:
-            if job is None and seconds > 0 and not self._closed:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), seconds)
-                if self._wake.get(device_id) is not wake:
-                    return None
-                job = self._oldest(device_id)
-        finally:
-            # Also when the device hangs up, which cancels this: it must not look connected any longer.
-            if self._wake.get(device_id) is wake:
-                del self._wake[device_id]
-        self.heard(device_id)
-        if job is not None and job.fruitless >= MAX_FRUITLESS_ATTEMPTS:
+        while job is not None and job.fruitless >= MAX_FRUITLESS_ATTEMPTS:
             self.fail(job, f"it was started {job.attempt} times and the device never came to its end.")
             job = self._oldest(device_id)
         if job is not None:
@@ -144,8 +171,9 @@ class JobBoard:
         raise ApiError(404, "not_found", "No such file is offered to this device.")
 
     def finish(self, job: Job, report: dict[str, Any]) -> None:
-        """Accept the result; both parts must have come."""
-        missing = [name for name, part in (("frames", job.frames), ("video", job.video)) if part is None]
+        """Accept the result; of a run, both parts must have come."""
+        parts = {} if job.kind == "install" else {"frames": job.frames, "video": job.video}
+        missing = [name for name, part in parts.items() if part is None]
         if missing:
             raise ApiError(409, "incomplete", f"The job's {' and '.join(missing)} did not come yet.")
         job.report = report
@@ -162,23 +190,25 @@ class JobBoard:
             self._end(job, "cancelled")
 
     def drop_device(self, device_id: str, reason: str) -> None:
-        """Fail the device's jobs and end its poll."""
+        """Fail the device's jobs and end its feed."""
         for job in list(self._jobs.values()):
             if job.device_id == device_id:
                 if job.open:
                     self.fail(job, reason)
                 del self._jobs[job.job_id]
         self._heard.pop(device_id, None)
-        self._signal(device_id)
+        feed = self._feeds.pop(device_id, None)
+        if feed is not None:
+            feed.end("revoked")
 
     def close(self, reason: str) -> None:
-        """Fail every open job and end every poll; the board takes no further poll."""
+        """Fail every open job and end every feed; the board takes no further one."""
         self._closed = True
         for job in list(self._jobs.values()):
             if job.open:
                 self.fail(job, reason)
-        for device_id in list(self._wake):
-            self._signal(device_id)
+        for feed in self._feeds.values():
+            feed.end("stopping")
 
     def heard(self, device_id: str) -> None:
         """Note that the device spoke just now."""
@@ -192,8 +222,8 @@ class JobBoard:
             job.fruitless = 0
 
     def silence(self, device_id: str) -> float:
-        """Seconds since the device spoke; 0 while it waits for work, infinite if it never did."""
-        if device_id in self._wake:
+        """Seconds since the device spoke; 0 while it has a feed open, infinite if it never did."""
+        if device_id in self._feeds:
             return 0.0
         heard = self._heard.get(device_id)
         return float("inf") if heard is None else self._clock() - heard
@@ -202,15 +232,16 @@ class JobBoard:
         return next((job for job in self._jobs.values() if job.device_id == device_id and job.open), None)
 
     def _signal(self, device_id: str) -> None:
-        wake = self._wake.get(device_id)
-        if wake is not None:
-            wake.set()
+        feed = self._feeds.get(device_id)
+        if feed is not None:
+            feed.signal()
 
     def _end(self, job: Job, state: str) -> None:
         job.state = state
         if state != "done":
             job.frames = job.video = None
         job.over.set()
+        self._signal(job.device_id)
 
     def _forget_old(self) -> None:
         finished = [key for key, job in self._jobs.items() if not job.open]

@@ -18,11 +18,8 @@ import logging
 import platform
 import threading
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
 
 from ..bundle import Bundle
 from .authority import load_authority, server_context
@@ -32,6 +29,7 @@ from .handshake import authority_part
 from .jobs import AWAY_SECONDS, Job, JobEvent
 from .listener import Listener, bind
 from .offers import BundleOffer
+from .outcome import DeviceInfo, InstallResult, JobResult
 from .pairing import PairingDesk, PairingOffer, PendingDevice
 from .state import BridgeState, DeviceRecord
 from .waiting import CONNECT_SECONDS, PATIENCE_SECONDS, wait_for_job
@@ -41,34 +39,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_VALUES_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True)
-class DeviceInfo:
-    """A paired device as the desk shows it; times in Unix seconds, `connected` if heard of just now."""
-
-    device_id: str
-    name: str
-    kind: str
-    paired_at: float
-    last_seen: float
-    connected: bool
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """What a device made: `frames` uint8 [T, H, W, 3], the MP4's bytes, its report, and what the push cost.
-
-    `bundle_bytes` is what a device with an empty store fetches, `sent_bytes` what was really sent for this
-    job, `attempts` how often the job was handed out.
-    """
-
-    frames: np.ndarray[Any, Any]
-    video: bytes
-    report: dict[str, Any]
-    bundle_bytes: int
-    sent_bytes: int
-    attempts: int
 
 
 class Bridge:
@@ -256,6 +226,46 @@ class Bridge:
         A device that goes away may come back within `patience_seconds` and goes on where it was.
         Raises PushCancelled when `cancelled()` turned true, BridgeError with one sentence for all else.
         """
+        job, cost = self._carry_out(
+            "run", device_id, bundle, values, on_event, cancelled, connect_seconds, patience_seconds
+        )
+        if job.frames is None or job.video is None:
+            raise BridgeError("The device's result was lost at the desk; queue the workflow again.")
+        frames, video = job.frames, job.video
+        job.frames = job.video = None
+        return JobResult(*cost, frames=frames, video=video)
+
+    def install(
+        self,
+        device_id: str | None,
+        bundle: Bundle,
+        on_event: Callable[[JobEvent], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> InstallResult:
+        """Send `bundle` to a device, have it pass its self-test there, and leave it there to be run offline.
+
+        As `push` otherwise; seconds may be `math.inf` to wait for a device that is away.
+        """
+        _, cost = self._carry_out(
+            "install", device_id, bundle, {}, on_event, cancelled, connect_seconds, patience_seconds
+        )
+        return InstallResult(*cost)
+
+    def _carry_out(
+        self,
+        kind: str,
+        device_id: str | None,
+        bundle: Bundle,
+        values: dict[str, Any],
+        on_event: Callable[[JobEvent], None] | None,
+        cancelled: Callable[[], bool] | None,
+        connect_seconds: float,
+        patience_seconds: float,
+    ) -> tuple[Job, tuple[dict[str, Any], int, int, int]]:
+        """A job from queue to end: the job, which is done, and the fields of its InstallResult."""
         self.start()
         offer = BundleOffer.of(bundle)
         _check_values(values)
@@ -263,7 +273,7 @@ class Bridge:
 
         async def submit(core: BridgeCore) -> tuple[Job, int]:
             sent = sum(core.traffic.sent_to(device.device_id).values())
-            return core.board.submit(device.device_id, device.name, offer, values), sent
+            return core.board.submit(device.device_id, device.name, offer, values, kind), sent
 
         job, sent_before = self._call(submit)
         try:
@@ -279,11 +289,9 @@ class Bridge:
         finally:
             # Also after an exception in on_event: the device must not go on for nobody.
             sent_after = self._withdraw(job)
-        if job.frames is None or job.video is None:
+        if job.state != "done":
             raise BridgeError(f"{device.name} did not finish the job: {job.error or 'it was withdrawn'}")
-        frames, video = job.frames, job.video
-        job.frames = job.video = None
-        return JobResult(frames, video, job.report, offer.total_bytes, sent_after - sent_before, job.attempt)
+        return job, (job.report, offer.total_bytes, sent_after - sent_before, job.attempt)
 
     def _choose(self, device_id: str | None) -> DeviceInfo:
         devices = self.devices()

@@ -177,9 +177,18 @@ class ZeroText(TypedDict):
     keep_mask: bool
 
 
+class Later(TypedDict):
+    """What follows the photo of a clip: component encodes each of pieces times frames grey frames, with
+    what came before, to one more latent frame."""
+
+    component: Name
+    pieces: int
+    frames: int
+
+
 class EncodeImage(TypedDict):
     """Photo to the latent of one frame: centre crop and bilinear resize to width x height pixels, then the
-    VAE encoder."""
+    VAE encoder. With later, to the latent of a clip that begins with the photo and goes on in grey."""
 
     id: Name
     op: Literal["encode_image"]
@@ -187,6 +196,7 @@ class EncodeImage(TypedDict):
     image: ImageValue
     width: int
     height: int
+    later: NotRequired[Later]
 
 
 class Noise(TypedDict):
@@ -196,6 +206,15 @@ class Noise(TypedDict):
     op: Literal["noise"]
     seed: SeedValue
     shape: list[int]
+
+
+class Given(TypedDict):
+    """What a network that reads more channels than it makes reads besides the latent: first a mask, 1 in
+    the latent's frame 0 and 0 after, of so many channels that all are channels, then latent; zeros
+    where latent is left out."""
+
+    channels: int
+    latent: NotRequired[OpRef]
 
 
 class Denoise(TypedDict):
@@ -219,6 +238,7 @@ class Denoise(TypedDict):
     leap: NotRequired[Leap]
     merge: NotRequired[Merge]
     frame_rate: NotRequired[float]
+    given: NotRequired[Given]
 
 
 class Tiles(TypedDict):

@@ -988,6 +988,37 @@ def validate____defs_denoise(data, custom_formats={}, name_prefix=None):
                     raise SchemaError("" + (name_prefix or "data") + ".frame_rate must be bigger than or equal to 0.1")
                 if data__framerate > 1000:
                     raise SchemaError("" + (name_prefix or "data") + ".frame_rate must be smaller than or equal to 1000")
+        if "given" in data_keys:
+            data_keys.remove("given")
+            data__given = data["given"]
+            validate____defs_given(data__given, custom_formats, (name_prefix or "data") + ".given")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_given(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['channels']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "channels" in data_keys:
+            data_keys.remove("channels")
+            data__channels = data["channels"]
+            if not isinstance(data__channels, (int)) or isinstance(data__channels, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".channels must be integer")
+            if isinstance(data__channels, (int, float, Decimal)) and not isinstance(data__channels, bool):
+                if data__channels < 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".channels must be bigger than or equal to 1")
+                if data__channels > 4096:
+                    raise SchemaError("" + (name_prefix or "data") + ".channels must be smaller than or equal to 4096")
+        if "latent" in data_keys:
+            data_keys.remove("latent")
+            data__latent = data["latent"]
+            validate____defs_opref(data__latent, custom_formats, (name_prefix or "data") + ".latent")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
@@ -1788,6 +1819,47 @@ def validate____defs_encodeimage(data, custom_formats={}, name_prefix=None):
                     raise SchemaError("" + (name_prefix or "data") + ".height must be bigger than or equal to 1")
                 if data__height > 8192:
                     raise SchemaError("" + (name_prefix or "data") + ".height must be smaller than or equal to 8192")
+        if "later" in data_keys:
+            data_keys.remove("later")
+            data__later = data["later"]
+            validate____defs_later(data__later, custom_formats, (name_prefix or "data") + ".later")
+        if data_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
+    return data
+
+def validate____defs_later(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (dict)):
+        raise SchemaError("" + (name_prefix or "data") + " must be object")
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['component', 'pieces', 'frames']) - data.keys()
+        if data__missing_keys:
+            raise SchemaError("" + (name_prefix or "data") + " must contain " + (str(sorted(data__missing_keys)) + " properties"))
+        data_keys = set(data.keys())
+        if "component" in data_keys:
+            data_keys.remove("component")
+            data__component = data["component"]
+            validate____defs_name(data__component, custom_formats, (name_prefix or "data") + ".component")
+        if "pieces" in data_keys:
+            data_keys.remove("pieces")
+            data__pieces = data["pieces"]
+            if not isinstance(data__pieces, (int)) or isinstance(data__pieces, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".pieces must be integer")
+            if isinstance(data__pieces, (int, float, Decimal)) and not isinstance(data__pieces, bool):
+                if data__pieces < 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".pieces must be bigger than or equal to 1")
+                if data__pieces > 4096:
+                    raise SchemaError("" + (name_prefix or "data") + ".pieces must be smaller than or equal to 4096")
+        if "frames" in data_keys:
+            data_keys.remove("frames")
+            data__frames = data["frames"]
+            if not isinstance(data__frames, (int)) or isinstance(data__frames, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".frames must be integer")
+            if isinstance(data__frames, (int, float, Decimal)) and not isinstance(data__frames, bool):
+                if data__frames < 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".frames must be bigger than or equal to 1")
+                if data__frames > 64:
+                    raise SchemaError("" + (name_prefix or "data") + ".frames must be smaller than or equal to 64")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data

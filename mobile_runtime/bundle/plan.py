@@ -35,6 +35,7 @@ _OPERANDS = {
         "positive": "text features",
         "negative": "text features",
         "first_frame": "latent",
+        "given": "latent",
     },
     "decode": {"latent": "latent"},
     "write_video": {"frames": "frames"},
@@ -123,6 +124,8 @@ def _check_component(manifest: Manifest, op: Op, where: str) -> None:
         _check_kind(manifest, op["merge"]["component"], needed, where)
     if op["op"] == "decode" and "next" in op:
         _check_kind(manifest, op["next"], needed, where)
+    if op["op"] == "encode_image" and "later" in op:
+        _check_kind(manifest, op["later"]["component"], needed, where)
 
 
 def _check_kind(manifest: Manifest, name: str, needed: str, where: str) -> None:
@@ -140,6 +143,8 @@ def _check_kind(manifest: Manifest, name: str, needed: str, where: str) -> None:
 def _check_operands(op: Op, made: dict[str, str], where: str) -> None:
     for field, kind in _OPERANDS.get(op["op"], {}).items():
         reference: Any = op.get(field)
+        if field == "given" and reference is not None:
+            reference = reference.get("latent")
         if reference is None:
             continue
         found = made.get(reference["op"])

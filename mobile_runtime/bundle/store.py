@@ -34,6 +34,8 @@ class Store:
         self.root = Path(root)
         self.quota = quota
         self._receiving: set[str] = set()
+        # What `commit` has just hashed need not be hashed again by `install`, if nobody touched it since.
+        self._fresh: dict[str, tuple[int, ...]] = {}
         self._lock = threading.Lock()
 
     def blob_path(self, sha256: str) -> Path:
@@ -109,6 +111,8 @@ class Store:
     def install(self, data: bytes, expected_id: str | None = None) -> Bundle:
         """Verify a bundle whose files have all arrived, then record it; a second install changes nothing.
 
+        Files that arrived through this object are not hashed a second time.
+
         A file that proves damaged is deleted, so that the next push sends it again.
         Raises ManifestError, DigestError (naming the file) or GraphError.
         """
@@ -118,7 +122,7 @@ class Store:
             )
         bundle = Bundle(data, self._locate)
         try:
-            bundle.verify()
+            bundle.verify(skip=self._is_fresh)
         except DigestError as error:
             self.blob_path(bundle.files[error.path]["sha256"]).unlink(missing_ok=True)
             raise
@@ -181,6 +185,10 @@ class Store:
                 blob.unlink()
         return freed
 
+    def _is_fresh(self, entry: File) -> bool:
+        known = self._fresh.get(entry["sha256"])
+        return known is not None and known == _mark(self.blob_path(entry["sha256"]))
+
     def _locate(self, entry: File) -> Path:
         return self.blob_path(entry["sha256"])
 
@@ -210,12 +218,13 @@ class PartFile:
             self._part.unlink()
         self.offset = digest(self._part, self._hasher)[1] if self._part.is_file() else 0
         self._size = self.offset
-        self._file = self._part.open("ab")
+        self._file = self._part.open("ab", buffering=0)
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         """Append bytes.
 
-        Raises DigestError when more arrive than the manifest lists; the part is then deleted.
+        Raises DigestError when more arrive than the manifest lists; the part is then deleted. Raises
+        BundleError when the disk takes no more; what is here stays.
         """
         if self._size + len(chunk) > self._entry["bytes"]:
             self._discard()
@@ -223,9 +232,14 @@ class PartFile:
                 f"{self._entry['path']} is longer than its {self._entry['bytes']} bytes; send it again.",
                 self._entry["path"],
             )
-        self._file.write(chunk)
-        self._hasher.update(chunk)
-        self._size += len(chunk)
+        view = memoryview(chunk)
+        self._hasher.update(view)
+        self._size += len(view)
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            raise self._full(error) from error
 
     def commit(self) -> Path:
         """Check length and digest, then rename into place; returns the blob's path.
@@ -241,12 +255,15 @@ class PartFile:
         if self._hasher.hexdigest() != self._entry["sha256"]:
             self._discard()
             raise DigestError(f"{path} arrived damaged (its SHA-256 differs); send it again.", path)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
         blob = self._store.blob_path(self._entry["sha256"])
-        os.replace(self._part, blob)
+        try:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            os.replace(self._part, blob)
+        except OSError as error:
+            raise self._full(error) from error
         sync_folder(blob.parent)
+        self._store._fresh[self._entry["sha256"]] = _mark(blob)
         return blob
 
     def __enter__(self) -> PartFile:
@@ -262,9 +279,20 @@ class PartFile:
         self._file.close()
         self._store._release(self._entry)
 
+    def _full(self, error: OSError) -> BundleError:
+        return BundleError(
+            f"{self._entry['path']} cannot be kept on this device ({error.strerror or error}); make room, and"
+            " send the bundle again: what has arrived is not sent twice."
+        )
+
     def _discard(self) -> None:
         self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _check_digest(text: str) -> None:

@@ -20,6 +20,7 @@ def test_a_job_goes_out_and_its_result_comes_home(pushes: Pushes, client: Client
     job = take(client)
     assert job == {
         "type": "job",
+        "kind": "run",
         "job_id": job["job_id"],
         "attempt": 1,
         "bundle_id": bundle.id,
