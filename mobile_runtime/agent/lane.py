@@ -49,7 +49,7 @@ class Lane:
     def get(self, path: str, offset: int, size: int, sink: Sink) -> None:
         """Pass the bytes `offset` to `size` of a file to `sink`, a view at a time, valid in that call only.
 
-        Raises DeskUnreachable, DeskRefused, AgentError, and what `sink` raises; the connection is closed then.
+        Raises DeskUnreachable, DeskRefused, AgentError, and what `sink` raises; the connection then closes.
         """
         try:
             self._get(path, offset, size, sink)

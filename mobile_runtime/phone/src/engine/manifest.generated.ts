@@ -177,7 +177,14 @@ export interface ZeroText {
   readonly keep_mask: boolean;
 }
 
-/** Photo to the latent of one frame: centre crop and bilinear resize to width x height pixels, then the VAE encoder. */
+/** What follows the photo of a clip: component encodes each of pieces times frames grey frames, with what came before, to one more latent frame. */
+export interface Later {
+  readonly component: Name;
+  readonly pieces: number;
+  readonly frames: number;
+}
+
+/** Photo to the latent of one frame: centre crop and bilinear resize to width x height pixels, then the VAE encoder. With later, to the latent of a clip that begins with the photo and goes on in grey. */
 export interface EncodeImage {
   readonly id: Name;
   readonly op: "encode_image";
@@ -185,6 +192,7 @@ export interface EncodeImage {
   readonly image: ImageValue;
   readonly width: number;
   readonly height: number;
+  readonly later?: Later;
 }
 
 /** Standard normal noise of torch's CPU generator; shape is [B, C, F, H, W]. */
@@ -193,6 +201,12 @@ export interface Noise {
   readonly op: "noise";
   readonly seed: SeedValue;
   readonly shape: readonly (number)[];
+}
+
+/** What a network that reads more channels than it makes reads besides the latent: first a mask, 1 in the latent's frame 0 and 0 after, of so many channels that all are channels, then latent; zeros where latent is left out. */
+export interface Given {
+  readonly channels: number;
+  readonly latent?: OpRef;
 }
 
 /** The sampling loop over a noised latent; first_frame keeps frame 0 of the latent as given, keep_first_frame as latent has it; leap ends the loop early, merge names a twin for a window of sigmas; frame_rate is told to networks that read it. */
@@ -213,6 +227,7 @@ export interface Denoise {
   readonly leap?: Leap;
   readonly merge?: Merge;
   readonly frame_rate?: number;
+  readonly given?: Given;
 }
 
 /** Overlapping pieces of a latent, decoded one by one and blended (ComfyUI's VAEDecodeTiled). size and overlap are [frames, height, width] in latent cells; scale is what one cell becomes. */
