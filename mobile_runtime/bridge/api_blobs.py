@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+from collections.abc import AsyncIterator
+from typing import BinaryIO
 
 from aiohttp import web
 
 from .errors import ApiError
 from .guards import CORE, device_of
 
+# Read in one go while the piece before is on its way: two of them are what one transfer makes the bridge hold.
+PIECE = 512 * 1024
+# Handed to TLS in one go: small enough for a core's cache.
 CHUNK = 256 * 1024
 
 
@@ -46,24 +52,42 @@ async def blob(request: web.Request) -> web.StreamResponse:
             await response.prepare(request)
             bandwidth = core.limits.bandwidth
             size = CHUNK if bandwidth is None else max(1024, min(CHUNK, int(bandwidth / 20)))
-            while length > 0:
-                # A cold disk must not stall the other devices, so reading happens in a worker thread.
-                chunk = await asyncio.to_thread(file.read, min(size, length))
-                if not chunk:
-                    raise ConnectionResetError(f"{offered.path.name} became shorter while it was sent")
-                async with asyncio.timeout(core.limits.write_stall_seconds):
-                    await response.write(chunk)
-                length -= len(chunk)
-                traffic.bytes[key] += len(chunk)
-                core.board.moved(device.device_id)
-                if bandwidth is not None:
-                    await asyncio.sleep(len(chunk) / bandwidth)
+            async with contextlib.aclosing(_pieces(file, length)) as pieces:
+                async for piece in pieces:
+                    for start in range(0, len(piece), size):
+                        chunk = piece[start : start + size]
+                        # Returns when little of it is left to send, so a slow device holds no memory here.
+                        async with asyncio.timeout(core.limits.write_stall_seconds):
+                            await response.write(chunk)
+                        traffic.bytes[key] += len(chunk)
+                        core.board.moved(device.device_id)
+                        if bandwidth is not None:
+                            await asyncio.sleep(len(chunk) / bandwidth)
         await response.write_eof()
     except TimeoutError:
         raise ConnectionResetError("the device stopped reading") from None
     finally:
         traffic.open_transfers[device.device_id] -= 1
     return response
+
+
+async def _pieces(file: BinaryIO, length: int) -> AsyncIterator[memoryview]:
+    """`length` bytes of a file in pieces, each read in a worker thread while the one before is used.
+
+    A cold disk must not stall the other devices. Raises ConnectionResetError if the file became shorter.
+    """
+    reading = asyncio.create_task(asyncio.to_thread(file.read, min(PIECE, length)))
+    try:
+        while length > 0:
+            piece = await reading
+            if not piece:
+                raise ConnectionResetError("a file became shorter while it was sent")
+            length -= len(piece)
+            reading = asyncio.create_task(asyncio.to_thread(file.read, min(PIECE, length)))
+            yield memoryview(piece)
+    finally:
+        # The thread must be done with the file before it is closed.
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int]:

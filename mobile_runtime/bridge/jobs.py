@@ -76,6 +76,7 @@ class Job:
             "job_id": self.job_id,
             "attempt": self.attempt,
             "bundle_id": self.offer.bundle_id,
+            "name": self.offer.name,
             "values": self.values,
         }
 

@@ -24,6 +24,7 @@ def test_a_job_goes_out_and_its_result_comes_home(pushes: Pushes, client: Client
         "job_id": job["job_id"],
         "attempt": 1,
         "bundle_id": bundle.id,
+        "name": "tiny",
         "values": {"prompt": "a red circle", "seed": "18446744073709551615"},
     }
     event = {"stage": "run", "fraction": 0.5, "message": "step 1\nof \u202e2"}
