@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .errors import AgentError
 
+HTTPS_PORT = 443
+
 
 @dataclass(frozen=True)
 class Invitation:
@@ -77,21 +79,22 @@ class Identity:
 
 
 def read_uri(uri: str) -> Invitation:
-    """Read `pocketvideo://HOST:PORT/#s=SECRET&f=FINGERPRINT`; AgentError if it is not one."""
+    """Read `https://HOST:PORT/#s=SECRET&f=FINGERPRINT` (or `pocketvideo://`); AgentError if it is not one."""
     try:
         parts = urlsplit(uri.strip())
         fragment = dict(parse_qsl(parts.fragment, strict_parsing=True))
         text = fragment["s"]
         secret = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        host, port, fingerprint = parts.hostname, parts.port, fragment["f"]
-        if parts.scheme != "pocketvideo" or not host or not port or len(secret) != 16:
+        host, fingerprint = parts.hostname, fragment["f"]
+        port = HTTPS_PORT if parts.port is None else parts.port
+        if parts.scheme not in ("https", "pocketvideo") or not host or not port or len(secret) != 16:
             raise ValueError
         if not re.fullmatch(r"[0-9a-f]{64}", fingerprint):
             raise ValueError
     except (ValueError, KeyError, binascii.Error):
         raise AgentError(
             "This is not a pairing address; copy it whole from the desk: "
-            "pocketvideo://HOST:PORT/#s=...&f=... (in quotes, as a shell reads & and # itself)."
+            "https://HOST:PORT/#s=...&f=... (in quotes, as a shell reads & and # itself)."
         ) from None
     return Invitation(host, port, secret, fingerprint)
 

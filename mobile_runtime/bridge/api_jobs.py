@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import Any
 
 import numpy as np
 from aiohttp import web
 
 from .api_pairing import wait_seconds
+from .core import BridgeCore
 from .errors import ApiError
-from .guards import CORE, device_of, read_body, read_json
+from .guards import CORE, Fields, device_of, read_body, read_json
 from .jobs import Job, JobEvent
 from .media import check_mp4, frame_shape
+from .plain import plain_line
 
 STAGES = ("download", "verify", "self_test", "run", "upload")
 MAX_MESSAGE = 500
+EVENT_FIELDS: Fields = {"stage": str, "fraction": (int, float, type(None)), "message": str}
 
 
 async def next_job(request: web.Request) -> web.Response:
@@ -33,19 +35,24 @@ async def next_job(request: web.Request) -> web.Response:
 
 async def report_event(request: web.Request) -> web.Response:
     """POST /v1/jobs/{job_id}/events."""
-    core = request.app[CORE]
-    body = await read_json(request, {"stage": str, "fraction": (int, float, type(None)), "message": str})
+    body = await read_json(request, EVENT_FIELDS)
+    device_id, job_id = device_of(request).device_id, request.match_info["job_id"]
+    return web.json_response({"state": take_event(request.app[CORE], device_id, job_id, body)})
+
+
+def take_event(core: BridgeCore, device_id: str, job_id: str, body: dict[str, Any]) -> str:
+    """Pass an event with the fields of EVENT_FIELDS on; `active` or `cancelled`, ApiError 400, 404 or 410."""
     if body["stage"] not in STAGES:
         raise ApiError(400, "bad_request", f"A stage is one of {', '.join(STAGES)}.")
     fraction = None if body["fraction"] is None else float(body["fraction"])
     if fraction is not None and not (math.isfinite(fraction) and 0.0 <= fraction <= 1.0):
         raise ApiError(400, "bad_request", "A fraction lies between 0 and 1.")
-    job = core.board.find(device_of(request).device_id, request.match_info["job_id"])
+    job = core.board.find(device_id, job_id)
     if job.state == "cancelled":
-        return web.json_response({"state": "cancelled"})
+        return "cancelled"
     job = core.board.active(job.device_id, job.job_id)
-    job.events.put(JobEvent(body["stage"], fraction, plain_text(body["message"])))
-    return web.json_response({"state": "active"})
+    job.events.put(JobEvent(body["stage"], fraction, plain_line(body["message"], MAX_MESSAGE)))
+    return "active"
 
 
 async def receive_frames(request: web.Request) -> web.Response:
@@ -83,14 +90,8 @@ async def fail_job(request: web.Request) -> web.Response:
     """POST /v1/jobs/{job_id}/failed."""
     core, job = _active(request)
     body = await read_json(request, {"message": str})
-    core.board.fail(core.board.active(job.device_id, job.job_id), plain_text(body["message"]))
+    core.board.fail(core.board.active(job.device_id, job.job_id), plain_line(body["message"], MAX_MESSAGE))
     return web.Response(status=204)
-
-
-def plain_text(text: str) -> str:
-    """A message as one bounded line of plain text: control and direction characters become spaces (T14)."""
-    kept = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text[:MAX_MESSAGE])
-    return " ".join(kept.split())
 
 
 def _active(request: web.Request) -> tuple[Any, Job]:

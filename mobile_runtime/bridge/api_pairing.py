@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from aiohttp import web
 
 from .errors import ApiError
-from .guards import CORE, device_of, read_json
+from .guards import CORE, PROTOCOL, device_of, read_json
 from .handshake import Introduction
+from .plain import plain_name
 
-PROTOCOL = "1.0"
-MAX_NAME = 64
 KINDS = ("agent", "phone")
-# Separators that only look blank, and every control, format, surrogate, private or unassigned character.
-REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 async def about(_request: web.Request) -> web.Response:
@@ -84,14 +80,6 @@ async def unpair(request: web.Request) -> web.Response:
     """DELETE /v1/device."""
     request.app[CORE].revoke(device_of(request).device_id)
     return web.Response(status=204)
-
-
-def plain_name(text: str) -> str:
-    """A device name safe to show in one line of plain text (T14); ApiError 400 otherwise."""
-    refused = any(unicodedata.category(char) in REFUSED_CATEGORIES for char in text)
-    if not 1 <= len(text) <= MAX_NAME or text != text.strip() or refused:
-        raise ApiError(400, "bad_request", f"A device's name is 1 to {MAX_NAME} printable characters.")
-    return text
 
 
 def wait_seconds(request: web.Request) -> float:

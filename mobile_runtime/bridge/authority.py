@@ -1,7 +1,8 @@
 """The bridge's own certificate authority and the certificate it serves (docs/protocol.md section 3).
 
 Knows nothing about pairing or HTTP. Keys are EC P-256; the authority lives ten years, the leaf 397 days
-and is made anew when the address changes, when 30 days are left or when its files do not fit together.
+and is made anew when a name changes, when 30 days are left, when its time has not come or when its files do
+not fit together. Both begin 30 days in the past, for devices whose clock is behind.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .errors import BridgeError
 from .files import make_private_folder, write_private
+from .names import LOOPBACK_NAMES
 
 log = logging.getLogger(__name__)
 
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 397
 RENEW_BELOW_DAYS = 30
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+# A clock that was never set right is often some days behind; a leaf that begins later would shut it out.
+MARGIN_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,14 @@ def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
             f"ca.pem and ca.key.pem in {folder} do not belong together; "
             "delete both and pair your devices again."
         )
+    now = dt.datetime.now(dt.UTC)
+    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
+        raise BridgeError(
+            f"This computer's clock says {now:%Y-%m-%d}, outside the time of the bridge's certificates "
+            f"({certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}); "
+            f"set the clock, or if it is right, delete ca.pem and ca.key.pem in {folder} and pair your "
+            "devices again."
+        )
     return certificate, key
 
 
@@ -92,7 +103,7 @@ def _make_authority(certificate_path: Path, key_path: Path) -> None:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(serial)
-        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=MARGIN_DAYS))
         .not_valid_after(now + dt.timedelta(days=AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
@@ -111,15 +122,18 @@ def _write_leaf(
     names: tuple[str, ...],
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    now = dt.datetime.now(dt.UTC)
+    begin = dt.datetime.now(dt.UTC) - dt.timedelta(days=MARGIN_DAYS)
+    # Never earlier than its authority, which some verifiers ask for.
+    begin = max(begin, authority.not_valid_before_utc)
+    end = min(begin + dt.timedelta(days=LEAF_DAYS), authority.not_valid_after_utc)
     leaf = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "PocketVideo bridge")]))
         .issuer_name(authority.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now - dt.timedelta(hours=1) + dt.timedelta(days=LEAF_DAYS))
+        .not_valid_before(begin)
+        .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -142,11 +156,12 @@ def _leaf_fits(leaf_path: Path, key_path: Path, authority: x509.Certificate, nam
         held = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False
-    days_left = (leaf.not_valid_after_utc - dt.datetime.now(dt.UTC)).days
+    now = dt.datetime.now(dt.UTC)
     return (
         isinstance(key, ec.EllipticCurvePrivateKey)
         and key.public_key() == leaf.public_key()
-        and days_left >= RENEW_BELOW_DAYS
+        and leaf.not_valid_before_utc <= now
+        and (leaf.not_valid_after_utc - now).days >= RENEW_BELOW_DAYS
         and set(held) == {_general_name(name) for name in names}
     )
 

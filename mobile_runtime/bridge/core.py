@@ -5,17 +5,35 @@ Lives on the bridge's event loop. No HTTP parsing here; no threads either.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 
+from .authority import Authority
 from .errors import ApiError
 from .handshake import token_hash
 from .jobs import JobBoard
+from .pages import Pages
 from .pairing import PairingDesk
+from .results import ResultSpool
 from .state import BridgeState, DeviceRecord
+
+WAITING_ROUTES = ("/jobs/next", "/socket")
+
+
+class Socket(Protocol):
+    """A device's open WebSocket, as far as the core needs it."""
+
+    def renamed(self, name: str) -> None:
+        """Tell the device its new name."""
+
+    def end(self, reason: str) -> None:
+        """Close it: `revoked`, `stopping` or `replaced`."""
+
 
 REVOKED = "the device was revoked at the desk"
 
@@ -32,6 +50,8 @@ class Limits:
     transfers_per_device: int = 8
     longest_poll_seconds: float = 25.0
     bandwidth: float | None = None
+    ping_seconds: float = 20.0
+    results_bytes: int = 2 * 1024**3
 
 
 @dataclass
@@ -55,28 +75,32 @@ class BridgeCore:
         *,
         state: BridgeState,
         pairing: PairingDesk,
-        authority: bytes,
-        fingerprint: str,
+        authority: Authority,
         desk_name: str,
         hosts: frozenset[str],
         limits: Limits,
+        pages: Pages,
+        results: ResultSpool,
     ) -> None:
         self.state = state
         self.pairing = pairing
-        self.authority = authority
-        self.desk = {"id": fingerprint[:16], "name": desk_name}
+        self.authority = authority.certificate
+        self.desk = {"id": authority.fingerprint[:16], "name": desk_name}
         self.hosts = hosts
         self.limits = limits
+        self.pages = pages
+        self.results = results
         self.board = JobBoard()
         self.traffic = Traffic()
         self.stopping = False
+        self.sockets: dict[str, Socket] = {}
         self._live: dict[int, tuple[DeviceRecord, web.Request]] = {}
+        self._deliveries: set[asyncio.Task[None]] = set()
 
-    def authenticate(self, request: web.Request) -> DeviceRecord:
-        """The confirmed device whose bearer token the request carries; else ApiError 401."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    def authenticate(self, token: str) -> DeviceRecord:
+        """The confirmed device that has this bearer token; else ApiError 401."""
         # The lookup is by hash, so its timing tells nothing about any token.
-        device = self.state.by_token_hash(token_hash(token)) if scheme.lower() == "bearer" and token else None
+        device = self.state.by_token_hash(token_hash(token)) if token else None
         if device is None:
             raise unauthorized()
         device.last_seen = time.time()
@@ -100,18 +124,40 @@ class BridgeCore:
         """The device of a request to a paired route."""
         return self._live[id(request)][0]
 
+    def rename(self, device_id: str, name: str) -> DeviceRecord | None:
+        """Give a device another name and tell it; None if it is not paired."""
+        record = self.state.rename(device_id, name)
+        if record is not None and device_id in self.sockets:
+            self.sockets[device_id].renamed(name)
+        return record
+
     def revoke(self, device_id: str) -> DeviceRecord | None:
-        """Forget a device: its polls answer 401, its transfers are cut, its jobs fail (T6)."""
+        """Forget a device: polls answer 401, its socket closes, transfers are cut, its jobs fail (T6)."""
         record = self.state.remove(device_id)
         if record is None:
             return None
         self.board.drop_device(device_id, f"{record.name} was revoked at the desk; pair it again to use it.")
+        if device_id in self.sockets:
+            self.sockets[device_id].end("revoked")
         for device, request in list(self._live.values()):
-            # A poll answers by itself in a moment; everything that moves bytes ends here.
-            moves_bytes = not request.path.endswith("/jobs/next") and request.method != "DELETE"
+            # A poll and a socket answer by themselves in a moment; everything that moves bytes ends here.
+            moves_bytes = not request.path.endswith(WAITING_ROUTES) and request.method != "DELETE"
             if device is record and moves_bytes and request.transport is not None:
                 request.transport.abort()
         return record
+
+    def deliver_results(self) -> None:
+        """Hand stored results on, in a thread and in turn."""
+        task = asyncio.get_running_loop().create_task(asyncio.to_thread(self.results.deliver))
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+
+    def close(self) -> None:
+        """End jobs, polls and sockets; the bridge answers 503 from here on."""
+        self.stopping = True
+        self.board.close("the desk's bridge was stopped")
+        for socket in self.sockets.values():
+            socket.end("stopping")
 
 
 def unauthorized() -> ApiError:

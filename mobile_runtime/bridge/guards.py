@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
@@ -23,16 +23,19 @@ from .state import DeviceRecord
 log = logging.getLogger(__name__)
 
 CORE: web.AppKey[BridgeCore] = web.AppKey("core", BridgeCore)
+DOCUMENT: web.AppKey[dict[str, Any]] = web.AppKey("document", dict)
 MAX_JSON_DEPTH = 16
 KIB = 1024
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'",
-}
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+# What an answer gets that says nothing of its own; the pages do.
+STRICT_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'"}
+
+PROTOCOL = "1.1"
+SOCKET_PROTOCOL = "pocketvideo.v1"
+TOKEN_PROTOCOL = "bearer."
 
 
 class Access(Enum):
@@ -44,7 +47,10 @@ class Access(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """One row of the route table; `body` is the required content type ("" for none), `limit` its bytes."""
+    """One row of the route table; `body` is the required content type ("" for none), `limit` its bytes.
+
+    `also` are further content types; `socket` marks the one route that is upgraded to a WebSocket.
+    """
 
     method: str
     path: str
@@ -52,6 +58,8 @@ class Route:
     handler: Handler
     body: str = ""
     limit: int = 0
+    also: tuple[str, ...] = ()
+    socket: bool = False
 
 
 @web.middleware
@@ -67,7 +75,9 @@ async def shield(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(error, request)
     except web.HTTPException as error:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status, "bad_request")
-        return error_response(ApiError(error.status, code, f"{error.reason}: see docs/protocol.md."), request)
+        allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        refused = ApiError(error.status, code, f"{error.reason}: see docs/protocol.md.", allowed)
+        return error_response(refused, request)
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:
@@ -84,7 +94,9 @@ def guarded(route: Route) -> Handler:
         if route.access is Access.PUBLIC:
             _check_body(request, route)
             return await route.handler(request)
-        device = core.authenticate(request)
+        device = core.authenticate(bearer_token(request, in_protocols=route.socket))
+        if route.socket and "Origin" not in request.headers:
+            raise _wrong_origin()
         _check_body(request, route)
         core.enter(device, request)
         try:
@@ -98,7 +110,27 @@ def guarded(route: Route) -> Handler:
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     """Signal handler: headers that every answer carries."""
     response.headers.update(HEADERS)
+    for name, value in STRICT_HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers.pop("Server", None)
+
+
+def bearer_token(request: web.Request, *, in_protocols: bool) -> str:
+    """The token that a request carries, or ""; a browser's WebSocket can send it as a sub-protocol only."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token
+    if in_protocols:
+        for offered in socket_protocols(request):
+            if offered.startswith(TOKEN_PROTOCOL):
+                return offered.removeprefix(TOKEN_PROTOCOL)
+    return ""
+
+
+def socket_protocols(request: web.Request) -> list[str]:
+    """The sub-protocols that a WebSocket handshake offers."""
+    lines = request.headers.getall("Sec-WebSocket-Protocol", [])
+    return [item.strip() for line in lines for item in line.split(",")]
 
 
 def device_of(request: web.Request) -> DeviceRecord:
@@ -116,40 +148,63 @@ def error_response(error: ApiError, request: web.Request) -> web.Response:
     return response
 
 
-async def read_body(request: web.Request) -> bytearray:
-    """The whole body, whose length `guarded` checked; ApiError 408 if it comes too slowly."""
+async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body, whose length `guarded` checked, as it comes; ApiError 408 too slowly, 400 too short."""
     limits = request.app[CORE].limits
     length = request.content_length or 0
-    body = bytearray()
+    received = 0
     try:
         async with asyncio.timeout(limits.body_idle_seconds + length / limits.slowest_body):
-            while len(body) < length:
+            while received < length:
                 chunk = await asyncio.wait_for(request.content.readany(), limits.body_idle_seconds)
                 if not chunk:
                     break
-                body += chunk
+                received += len(chunk)
+                yield chunk
     except TimeoutError:
         raise ApiError(408, "timeout", "The request's body came too slowly.") from None
-    if len(body) != length:
-        raise ApiError(400, "bad_request", f"The body has {len(body)} bytes, not the {length} announced.")
+    if received != length:
+        raise ApiError(400, "bad_request", f"The body has {received} bytes, not the {length} announced.")
+
+
+async def read_body(request: web.Request) -> bytearray:
+    """The whole body; ApiError as of `body_chunks`."""
+    body = bytearray()
+    async for chunk in body_chunks(request):
+        body += chunk
     return body
 
 
-async def read_json(request: web.Request, fields: dict[str, type | tuple[type, ...]]) -> dict[str, Any]:
+Fields: TypeAlias = dict[str, type | tuple[type, ...]]
+
+
+async def read_json(request: web.Request, fields: Fields) -> dict[str, Any]:
     """The body as an object with exactly `fields`, each of the type given; else ApiError 400."""
-    body = await read_body(request)
+    return json_object(bytes(await read_body(request)), fields)
+
+
+def json_object(data: bytes, fields: Fields | None) -> dict[str, Any]:
+    """`data` as an object with exactly `fields` (None: any), each of the type given; else ApiError 400."""
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        document = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
         _check_depth(document, MAX_JSON_DEPTH)
     except (ValueError, RecursionError):
         raise ApiError(400, "bad_request", "The body is not plain JSON of at most 16 levels.") from None
-    if not isinstance(document, dict) or set(document) != set(fields):
+    if not isinstance(document, dict):
+        raise ApiError(400, "bad_request", "The body must be a JSON object.")
+    if fields is not None:
+        check_fields(document, fields)
+    return document
+
+
+def check_fields(document: dict[str, Any], fields: Fields) -> None:
+    """ApiError 400 unless the object has exactly `fields`, each of the type given."""
+    if set(document) != set(fields):
         raise ApiError(400, "bad_request", f"The body must be a JSON object of {', '.join(sorted(fields))}.")
     for name, kind in fields.items():
         # bool is an int to Python, and not a number to the protocol.
         if not isinstance(document[name], kind) or (isinstance(document[name], bool) and kind is not bool):
             raise ApiError(400, "bad_request", f"The field {name} has the wrong type.")
-    return document
 
 
 def _check_host(request: web.Request) -> None:
@@ -163,7 +218,11 @@ def _check_origin(request: web.Request) -> None:
     if not origins and request.method in ("GET", "HEAD"):
         return
     if len(origins) != 1 or origins[0].lower() != f"https://{request.headers.get('Host', '').lower()}":
-        raise ApiError(403, "wrong_origin", "This request comes from another origin than the bridge's own.")
+        raise _wrong_origin()
+
+
+def _wrong_origin() -> ApiError:
+    return ApiError(403, "wrong_origin", "This request comes from another origin than the bridge's own.")
 
 
 def _check_body(request: web.Request, route: Route) -> None:
@@ -178,7 +237,7 @@ def _check_body(request: web.Request, route: Route) -> None:
         raise ApiError(411, "length_required", "The request needs a Content-Length.")
     if length > route.limit:
         raise ApiError(413, "too_large", f"The body has {length} bytes; this route takes {route.limit}.")
-    if request.content_type != route.body:
+    if request.content_type not in (route.body, *route.also):
         raise ApiError(415, "wrong_type", f"This route takes {route.body}.")
 
 

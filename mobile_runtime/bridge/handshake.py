@@ -11,6 +11,8 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+from .names import web_address
+
 
 @dataclass(frozen=True)
 class Introduction:
@@ -56,14 +58,9 @@ def verification_code(fingerprint: str, nonce: bytes, desk_nonce: str, device: I
 
 
 def pairing_uri(host: str, port: int, secret: bytes, fingerprint: str) -> str:
-    """`pocketvideo://HOST:PORT/#s=...&f=...`; secret and fingerprint stay in the fragment."""
+    """`https://HOST:PORT/#s=...&f=...`, which a phone's camera opens; the fragment is never sent."""
     text = base64.urlsafe_b64encode(secret).decode("ascii").rstrip("=")
-    return f"pocketvideo://{authority_part(host, port)}/#s={text}&f={fingerprint}"
-
-
-def authority_part(host: str, port: int) -> str:
-    """`host:port` as in an address, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{web_address(host, port)}#s={text}&f={fingerprint}"
 
 
 def _lines(*parts: str) -> bytes:

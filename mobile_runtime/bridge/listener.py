@@ -1,4 +1,8 @@
-"""The bridge's thread: an event loop, one listening socket, TLS, and an orderly end (T17, T21)."""
+"""The bridge's thread: an event loop, one listening socket, TLS, and an orderly end (T17, T21).
+
+A connection's first byte decides (docs/protocol.md section 14): TLS goes to the bridge, anything else gets
+the one page of `plain_http`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,13 @@ import logging
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from aiohttp import web
 
+from . import plain_http
 from .core import BridgeCore
 from .errors import BridgeError
 from .routes import make_app
@@ -22,6 +28,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CALL_SECONDS = 30.0
+FIRST_BYTE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 10.0
+# RFC 8446 section 5.1: the record type of a handshake.
+TLS_HANDSHAKE = b"\x16"
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -61,10 +71,13 @@ class Listener:
         self._core = core
         self._socket = listener
         self._context = context
-        self._loop = asyncio.new_event_loop()
+        # Windows' default loop cannot wait for a byte without taking it.
+        self._loop = asyncio.SelectorEventLoop()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._stop: asyncio.Event | None = None
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         # A daemon thread, so that a hanging transfer cannot keep Python alive; Bridge stops it at exit.
         self._thread = threading.Thread(target=self._main, name="pocketvideo-bridge", daemon=True)
 
@@ -98,7 +111,9 @@ class Listener:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
-            self._socket.close()
+            # A handshake that was cut short leaves its transport half closed, and nobody else knows of it.
+            for connection in [self._socket, *self._connections]:
+                connection.close()
             self._ready.set()
 
     async def _serve(self) -> None:
@@ -115,26 +130,18 @@ class Listener:
         await runner.setup()
         serving = runner.server
         assert serving is not None
-
-        def connect() -> asyncio.Protocol:
-            if len(serving.connections) >= limits.connections:
-                return _Refusal()
-            return serving()
-
-        server = await self._loop.create_server(
-            connect,
-            sock=self._socket,
-            ssl=self._context,
-            ssl_handshake_timeout=10.0,
-            ssl_shutdown_timeout=2.0,
-        )
+        accepting = self._loop.create_task(self._accept(serving))
         self._ready.set()
+        self._core.deliver_results()
         try:
             await self._stop.wait()
         finally:
-            self._core.stopping = True
-            self._core.board.close("the desk's bridge was stopped")
-            server.close()
+            accepting.cancel()
+            self._core.close()
+            for task in self._arriving:
+                task.cancel()
+            await asyncio.gather(accepting, *self._arriving, return_exceptions=True)
+            self._socket.close()
             transports = [handler.transport for handler in serving.connections]
             await runner.cleanup()
             # A farewell in TLS waits for the other side; the loop must not end before its sockets do.
@@ -144,9 +151,60 @@ class Listener:
             for _ in range(3):
                 await asyncio.sleep(0)
 
+    async def _accept(self, serving: web.Server) -> None:
+        """Take connections as they come; those beyond the limit are closed at once (T17)."""
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(self._socket)
+            except OSError as error:
+                # Out of descriptors, or a connection that ended before it was taken: neither is an end.
+                log.warning("PocketVideo's bridge could not take a connection: %s.", error)
+                await asyncio.sleep(0.5)
+                continue
+            if len(serving.connections) + len(self._arriving) >= self._core.limits.connections:
+                connection.close()
+                continue
+            connection.setblocking(False)
+            self._connections.add(connection)
+            task = self._loop.create_task(self._welcome(connection, serving))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
 
-class _Refusal(asyncio.Protocol):
-    """What a connection beyond the limit gets: its end."""
+    async def _welcome(self, connection: socket.socket, serving: web.Server) -> None:
+        handed_over = False
+        try:
+            async with asyncio.timeout(FIRST_BYTE_SECONDS):
+                first = await self._first_byte(connection)
+            if first == TLS_HANDSHAKE:
+                handed_over = True
+                await self._loop.connect_accepted_socket(
+                    serving,
+                    connection,
+                    ssl=self._context,
+                    ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                    ssl_shutdown_timeout=2.0,
+                )
+            elif first:
+                await plain_http.answer(connection, self._core.hosts)
+        except (OSError, TimeoutError) as error:
+            # Strangers' connections end in many ways, none of which is the user's concern.
+            log.debug("A connection to PocketVideo's bridge ended early: %s.", error)
+        finally:
+            if not handed_over:
+                connection.close()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+    async def _first_byte(self, connection: socket.socket) -> bytes:
+        """The first byte, left where it is; empty when the other side closed instead."""
+        readable = self._loop.create_future()
+
+        def ready() -> None:
+            if not readable.done():
+                readable.set_result(None)
+
+        descriptor = connection.fileno()
+        self._loop.add_reader(descriptor, ready)
+        try:
+            await readable
+        finally:
+            self._loop.remove_reader(descriptor)
+        return connection.recv(1, socket.MSG_PEEK)

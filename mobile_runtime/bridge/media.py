@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
+from pathlib import Path
 
 from .errors import ApiError
 
@@ -10,6 +12,20 @@ MAX_FRAMES = 4096
 MAX_SIDE = 8192
 # ISO/IEC 14496-12 top-level boxes that muxers write; anything else is a tail that another parser might run.
 TOP_LEVEL_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"meta"})
+
+
+# The chunks of https://developers.google.com/speed/webp/docs/riff_container that encoders write.
+WEBP_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP", b"EXIF", b"XMP "})
+
+
+def check_file(path: Path, mime: str) -> None:
+    """Walk a file of at least one byte by its kind; ApiError 400 `wrong_kind` if it is another."""
+    check = {"video/mp4": check_mp4, "image/webp": check_webp}[mime]
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            check(data)
+        except ApiError as error:
+            raise ApiError(400, "wrong_kind", error.message) from None
 
 
 def frame_shape(frames: str, height: str, width: str, length: int) -> tuple[int, int, int]:
@@ -31,7 +47,7 @@ def frame_shape(frames: str, height: str, width: str, length: int) -> tuple[int,
     return shape
 
 
-def check_mp4(data: bytes | bytearray) -> None:
+def check_mp4(data: bytes | bytearray | mmap.mmap) -> None:
     """Walk the top-level boxes of an MP4 to its last byte; ApiError 400 names what is wrong."""
     position = 0
     seen: list[bytes] = []
@@ -56,6 +72,32 @@ def check_mp4(data: bytes | bytearray) -> None:
         position += size
     if seen.count(b"moov") != 1 or b"mdat" not in seen:
         raise _bad("it needs one moov box and an mdat box")
+
+
+def check_webp(data: bytes | bytearray | mmap.mmap) -> None:
+    """Walk the chunks of a WebP to its last byte; ApiError 400 names what is wrong."""
+    if len(data) < 20 or data[:4] != b"RIFF" or data[8:12] != b"WEBP":
+        raise _bad_webp("it does not start with a RIFF header")
+    if struct.unpack_from("<I", data, 4)[0] != len(data) - 8:
+        raise _bad_webp("its header names another length")
+    position = 12
+    seen: set[bytes] = set()
+    while position < len(data):
+        if len(data) - position < 8:
+            raise _bad_webp("stray bytes at the end")
+        kind, size = struct.unpack_from("<4sI", data, position)
+        if kind not in WEBP_CHUNKS:
+            raise _bad_webp("it holds an unknown chunk")
+        seen.add(kind)
+        position += 8 + size + size % 2
+    if position != len(data):
+        raise _bad_webp("a chunk is cut off")
+    if not seen & {b"VP8 ", b"VP8L", b"ANMF"}:
+        raise _bad_webp("it holds no picture")
+
+
+def _bad_webp(why: str) -> ApiError:
+    return ApiError(400, "bad_request", f"The picture is not a plain WebP file: {why}.")
 
 
 def _bad(why: str) -> ApiError:

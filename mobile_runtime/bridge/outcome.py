@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from .status import DeviceStatus
+
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """A paired device as the desk shows it; times in Unix seconds, `connected` if heard of just now."""
+    """A paired device as the desk shows it; times in Unix seconds, `connected` if heard of just now.
+
+    `status` is what it last said of itself, None before it ever did.
+    """
 
     device_id: str
     name: str
@@ -18,6 +23,7 @@ class DeviceInfo:
     paired_at: float
     last_seen: float
     connected: bool
+    status: DeviceStatus | None = None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import api_blobs, api_jobs, api_pairing
+from . import api_blobs, api_jobs, api_pages, api_pairing, api_results, api_socket
 from .core import BridgeCore
-from .guards import CORE, KIB, Access, Route, add_headers, guarded, shield
+from .guards import CORE, DOCUMENT, KIB, Access, Route, add_headers, guarded, shield
+from .openapi import document
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
+MP4, WEBP = "video/mp4", "image/webp"
 MIB = KIB * KIB
 PUBLIC, PAIRED = Access.PUBLIC, Access.PAIRED
 
@@ -22,6 +24,9 @@ PATTERNS = {
     "job_id": "[0-9a-f]{32}",
     "bundle_id": "[0-9a-f]{64}",
     "sha256": "[0-9a-f]{64}",
+    "result_id": "[0-9a-f]{32}",
+    # Looked up in the app's index and nowhere else; a version prefix belongs to the protocol.
+    "file": "(?!v[0-9]+/)[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*){0,7}",
 }
 
 ROUTES: tuple[Route, ...] = (
@@ -32,14 +37,25 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/pairings/{pairing_id}", PUBLIC, api_pairing.pairing_state),
     Route("GET", "/v1/device", PAIRED, api_pairing.own_entry),
     Route("DELETE", "/v1/device", PAIRED, api_pairing.unpair),
+    Route("PUT", "/v1/device/status", PAIRED, api_results.put_status, JSON, 64 * KIB),
+    Route("GET", "/v1/socket", PAIRED, api_socket.socket, socket=True),
     Route("GET", "/v1/jobs/next", PAIRED, api_jobs.next_job),
     Route("GET", "/v1/bundles/{bundle_id}/manifest", PAIRED, api_blobs.manifest),
     Route("GET", "/v1/blobs/{sha256}", PAIRED, api_blobs.blob),
     Route("POST", "/v1/jobs/{job_id}/events", PAIRED, api_jobs.report_event, JSON, 8 * KIB),
     Route("PUT", "/v1/jobs/{job_id}/result/frames", PAIRED, api_jobs.receive_frames, BYTES, 512 * MIB),
-    Route("PUT", "/v1/jobs/{job_id}/result/video", PAIRED, api_jobs.receive_video, "video/mp4", 256 * MIB),
+    Route("PUT", "/v1/jobs/{job_id}/result/video", PAIRED, api_jobs.receive_video, MP4, 256 * MIB),
     Route("POST", "/v1/jobs/{job_id}/done", PAIRED, api_jobs.finish_job, JSON, 64 * KIB),
     Route("POST", "/v1/jobs/{job_id}/failed", PAIRED, api_jobs.fail_job, JSON, 8 * KIB),
+    Route("POST", "/v1/results", PAIRED, api_results.announce, JSON, 64 * KIB),
+    Route("PUT", "/v1/results/{result_id}", PAIRED, api_results.receive, MP4, 256 * MIB, (WEBP,)),
+    Route("GET", "/v1/openapi.json", PUBLIC, api_pages.openapi),
+    Route("GET", "/", PUBLIC, api_pages.home),
+    Route("GET", "/trust", PUBLIC, api_pages.trust),
+    Route("GET", "/trust.css", PUBLIC, api_pages.style),
+    Route("GET", "/ca.crt", PUBLIC, api_pages.certificate),
+    Route("GET", "/ca.mobileconfig", PUBLIC, api_pages.profile),
+    Route("GET", "/{file}", PUBLIC, api_pages.app_file),
 )
 
 
@@ -47,6 +63,7 @@ def make_app(core: BridgeCore) -> web.Application:
     """The bridge's application: the table's routes behind the shield."""
     app = web.Application(middlewares=[shield])
     app[CORE] = core
+    app[DOCUMENT] = document(ROUTES, PATTERNS)
     app.on_response_prepare.append(add_headers)
     for route in ROUTES:
         path = route.path

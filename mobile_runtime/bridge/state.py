@@ -14,6 +14,7 @@ from typing import Any
 
 from .errors import BridgeError
 from .files import make_private_folder, write_private
+from .status import DeviceStatus, HeldBundle
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ MAX_DEVICES = 64
 
 @dataclass
 class DeviceRecord:
-    """A confirmed device; times are Unix seconds."""
+    """A confirmed device; times are Unix seconds, `status` is what it last said of itself."""
 
     device_id: str
     name: str
@@ -31,6 +32,7 @@ class DeviceRecord:
     token_sha256: str
     paired_at: float
     last_seen: float
+    status: DeviceStatus | None = None
 
 
 class BridgeState:
@@ -84,6 +86,24 @@ class BridgeState:
             self.save()
         return record
 
+    def rename(self, device_id: str, name: str) -> DeviceRecord | None:
+        """Give a device another name; None if there is none by this id."""
+        record = self._devices.get(device_id)
+        if record is not None:
+            old, record.name = record.name, name
+            try:
+                self.save()
+            except BridgeError:
+                record.name = old
+                raise
+        return record
+
+    def set_status(self, device: DeviceRecord, status: DeviceStatus) -> None:
+        """Keep what a device says of itself; the file is written when its bundles changed, or at the end."""
+        old, device.status = device.status, status
+        if old is None or old.bundles != status.bundles:
+            self.save()
+
     def save(self) -> None:
         """Write the file; the folder is made if need be."""
         document = {
@@ -109,9 +129,17 @@ class BridgeState:
             if document["format"] != FORMAT:
                 raise ValueError(f"format {document['format']!r}, not {FORMAT}")
             self.port = int(document["port"])
-            devices = [DeviceRecord(**entry) for entry in document["devices"]]
+            devices = [_record(entry) for entry in document["devices"]]
         except (ValueError, KeyError, TypeError) as error:
             raise BridgeError(
                 f"The bridge's state file {self._path} is damaged ({error}); delete it and pair again."
             ) from error
         self._devices = {device.device_id: device for device in devices}
+
+
+def _record(entry: dict[str, Any]) -> DeviceRecord:
+    status = entry.pop("status", None)
+    if status is not None:
+        bundles = tuple(HeldBundle(**item) for item in status.pop("bundles"))
+        status = DeviceStatus(**status, bundles=bundles)
+    return DeviceRecord(**entry, status=status)

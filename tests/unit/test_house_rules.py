@@ -24,6 +24,7 @@ SHIPPED = (
     r"__init__\.py",
     r"(nodes|pocketvideo|mobile_runtime)/.*\.py",
     r"mobile_runtime/bundle/.*\.schema\.json",
+    r"mobile_runtime/bridge/site/[a-z]+\.(html|css)",
     r"web/.*\.(js|mjs|css|md|svg|png|jpg)",
     r"workflows/[^/]+\.(json|jpg)",
     r"locales/[a-z-]+/[A-Za-z]+\.json",

@@ -43,13 +43,20 @@ def test_a_uri_is_read_as_it_was_written(host: str) -> None:
     assert (invitation.key, invitation.fingerprint) == (bytes(range(240, 256)), "ab" * 32)
 
 
+def test_the_older_scheme_is_read_too_and_a_tunnels_port_may_be_left_out() -> None:
+    written = desk.pairing_uri("studio.example.ts.net", 443, bytes(16), "ab" * 32)
+    assert written.startswith("https://studio.example.ts.net/#s=")
+    for uri in (written, written.replace("https", "pocketvideo")):
+        assert (read_uri(uri).host, read_uri(uri).port) == ("studio.example.ts.net", 443)
+
+
 @pytest.mark.parametrize(
     "uri",
     [
         "",
         "pocketvideo://",
-        "https://127.0.0.1:1/#s=AAAAAAAAAAAAAAAAAAAAAA&f=" + "a" * 64,
-        "pocketvideo://127.0.0.1/#s=AAAAAAAAAAAAAAAAAAAAAA&f=" + "a" * 64,
+        "http://127.0.0.1:1/#s=AAAAAAAAAAAAAAAAAAAAAA&f=" + "a" * 64,
+        "https://127.0.0.1:0/#s=AAAAAAAAAAAAAAAAAAAAAA&f=" + "a" * 64,
         "pocketvideo://127.0.0.1:99999/#s=AAAAAAAAAAAAAAAAAAAAAA&f=" + "a" * 64,
         "pocketvideo://127.0.0.1:1/#s=AAAA&f=" + "a" * 64,
         "pocketvideo://127.0.0.1:1/#s=AAAAAAAAAAAAAAAAAAAAAA",

@@ -201,7 +201,7 @@ def test_t04_the_secret_has_128_bits_and_sits_in_the_fragment(bridge: Bridge) ->
     assert len(keys) == 3 and {len(key) for key in keys} == {16}
     for offer in offers:
         before, after = offer.uri.split("#")
-        assert before == f"pocketvideo://{bridge.address}/"
+        assert before == f"https://{bridge.address}/"
         assert after.startswith("s=") and len(offer.code) == 8
         assert 0 < offer.expires_at - time.time() <= OFFER_SECONDS
 

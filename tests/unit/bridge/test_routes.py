@@ -22,7 +22,10 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "protocol.md"
 
 def example(path: str) -> str:
     """A well-formed address for a route's pattern."""
+    path = path.replace("{file}", "assets/no-such-file.js")
     for name, pattern in PATTERNS.items():
+        if name == "file":
+            continue
         length = re.search(r"\{(\d+)\}$", pattern)
         assert length is not None
         path = path.replace(f"{{{name}}}", "a" * int(length[1]))
@@ -56,7 +59,7 @@ def test_t03_the_table_is_what_the_server_serves(bridge: Bridge) -> None:
 
 def test_t03_the_table_is_what_the_document_says() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([A-Z]+) (/v1/\S+)` \| (public|paired) \| ([^|]+) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z]+) (/\S*)` \| (public|paired) \| ([^|]+) \|", text, re.MULTILINE)
 
     def limit(words: str) -> int:
         number, _, unit = words.strip().partition(" ")
@@ -205,12 +208,12 @@ def test_t07_no_route_takes_a_path_for_an_id(client: Client, value: str) -> None
             )
         except ValueError:
             continue  # Python's own HTTP client refuses to send it
-        assert answer.status in (400, 404, 405), (route.path, value)
+        if path != "/":
+            assert answer.status in (400, 404, 405), (route.path, value)
         assert b"root:" not in answer.body and b"token_sha256" not in answer.body
 
 
 def test_unknown_addresses_and_methods_answer_the_protocols_error(client: Client) -> None:
-    assert client.get("/").code == "not_found"
     assert client.get("/prompt").code == "not_found"
     assert client.get("/v2/about").code == "not_found"
     assert client.send("DELETE", "/v1/ca").code == "method_not_allowed"
@@ -218,7 +221,7 @@ def test_unknown_addresses_and_methods_answer_the_protocols_error(client: Client
 
 
 def test_about_tells_a_stranger_nothing_of_the_desk(stranger: Client) -> None:
-    assert stranger.get("/v1/about").json == {"app": "pocketvideo", "protocol": "1.0"}
+    assert stranger.get("/v1/about").json == {"app": "pocketvideo", "protocol": "1.1"}
 
 
 def test_t16_neither_log_nor_address_ever_holds_a_token(
@@ -252,7 +255,8 @@ def test_tls_below_1_3_and_plain_http_are_refused(pairing: Pairing) -> None:
             received = plain.recv(4096)
         except ConnectionError:
             received = b""
-        assert b"pocketvideo" not in received
+        # docs/protocol.md section 14; test_listener.py has more.
+        assert received.startswith(b"HTTP/1.1 426 ") and b'"app"' not in received
 
 
 def _trust(pairing: Pairing) -> ssl.SSLContext:

@@ -1,0 +1,91 @@
+"""Handlers of docs/protocol.md section 13: the app, the trust page and the authority's downloads."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from .errors import ApiError
+from .guards import CORE, DOCUMENT
+from .pages import TRUST_HEADERS, AppFile, Download, app_headers
+
+# Slower than this, a reader only holds a connection.
+SLOWEST_READER = 32 * 1024.0
+
+
+async def home(request: web.Request) -> web.StreamResponse:
+    """GET /: the app, or the trust page where no app is built."""
+    index = request.app[CORE].pages.app.get("index.html")
+    return await trust(request) if index is None else await _send(request, index)
+
+
+async def app_file(request: web.Request) -> web.StreamResponse:
+    """GET /{file}."""
+    file = request.app[CORE].pages.app.get(request.match_info["file"])
+    if file is None:
+        raise ApiError(404, "not_found", "There is nothing at this address.")
+    return await _send(request, file)
+
+
+async def trust(request: web.Request) -> web.StreamResponse:
+    """GET /trust."""
+    page = request.app[CORE].pages.trust
+    return web.Response(body=page, content_type="text/html", charset="utf-8", headers=TRUST_HEADERS)
+
+
+async def style(request: web.Request) -> web.StreamResponse:
+    """GET /trust.css."""
+    return web.Response(
+        body=request.app[CORE].pages.style,
+        content_type="text/css",
+        charset="utf-8",
+        headers={"Cross-Origin-Resource-Policy": "same-origin"},
+    )
+
+
+async def certificate(request: web.Request) -> web.StreamResponse:
+    """GET /ca.crt."""
+    return _download(request.app[CORE].pages.certificate)
+
+
+async def profile(request: web.Request) -> web.StreamResponse:
+    """GET /ca.mobileconfig."""
+    return _download(request.app[CORE].pages.profile)
+
+
+async def openapi(request: web.Request) -> web.StreamResponse:
+    """GET /v1/openapi.json."""
+    return web.json_response(request.app[DOCUMENT])
+
+
+async def _send(request: web.Request, file: AppFile) -> web.StreamResponse:
+    headers = {
+        **app_headers(request.headers["Host"].lower()),
+        "Cache-Control": file.cache,
+        "Content-Type": file.content_type,
+    }
+    response = web.FileResponse(file.path, headers=headers, chunk_size=256 * 1024)
+    limits = request.app[CORE].limits
+    size = await asyncio.to_thread(_size, file)
+    try:
+        async with asyncio.timeout(limits.write_stall_seconds + size / SLOWEST_READER):
+            await response.prepare(request)
+    except TimeoutError:
+        raise ConnectionResetError("the browser stopped reading") from None
+    return response
+
+
+def _size(file: AppFile) -> int:
+    try:
+        return file.path.stat().st_size
+    except OSError:
+        raise ApiError(404, "not_found", "This file of the app went away; start the bridge again.") from None
+
+
+def _download(download: Download) -> web.Response:
+    return web.Response(
+        body=download.body,
+        content_type=download.content_type,
+        headers={"Content-Disposition": f'attachment; filename="{download.name}"'},
+    )
