@@ -21,7 +21,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = HERE / "manifest.schema.json"
-TYPESCRIPT = HERE.parent / "phone" / "src" / "engine" / "manifest.generated.ts"
+PHONE = HERE.parent / "phone" / "src" / "engine"
+TYPESCRIPT = PHONE / "manifest.generated.ts"
+OPERATORS = PHONE / "bundle" / "graphOps.generated.ts"
 _HEADER = "Generated from manifest.schema.json by generate.py: edit the schema, then run the command."
 # JSON Schema counts 7.0 as an integer. A device loops over these values, so a fraction is refused here.
 _LOOSE_INTEGER = " and not (isinstance({name}, float) and {name}.is_integer())"
@@ -141,6 +143,18 @@ def _typescript_hint(spec: dict[str, Any]) -> str:
     return {"integer": "number"}.get(kind, str(kind))
 
 
+def operators_source() -> str:
+    """The source of a module with the operators that graphs may use, from onnx_policy.py."""
+    from .onnx_policy import CONTRIB_OPS, STANDARD_OPS
+
+    lines = ["// Generated from onnx_policy.py by generate.py: edit the policy, then run the command.", ""]
+    for name, operators in (("STANDARD_OPS", STANDARD_OPS), ("CONTRIB_OPS", CONTRIB_OPS)):
+        lines.append(f"export const {name}: ReadonlySet<string> = new Set([")
+        lines += [f'  "{operator}",' for operator in sorted(operators)]
+        lines.append("]);")
+    return "\n".join(lines) + "\n"
+
+
 def outputs() -> dict[Path, str]:
     """What the committed files must hold."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
@@ -148,6 +162,7 @@ def outputs() -> dict[Path, str]:
         HERE / "_validator.py": validator_source(schema),
         HERE / "_types.py": types_source(schema),
         TYPESCRIPT: typescript_source(schema),
+        OPERATORS: operators_source(),
     }
 
 

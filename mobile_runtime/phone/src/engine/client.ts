@@ -1,0 +1,109 @@
+/** The app's side of the engine: promises over a worker. */
+
+import type {
+  Engine,
+  EngineOptions,
+  InputValue,
+  ProgressEvent,
+  RunOptions,
+  RunResult,
+  SelfTestReport,
+} from "./api";
+import { Cancelled, EngineError, reviveError } from "./errors";
+import type { Answer, Request } from "./messages";
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  readonly onProgress: ((event: ProgressEvent) => void) | undefined;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: each kind of request has fields of its own
+type Without<T, K extends string> = T extends any ? Omit<T, K> : never;
+
+const CANCELLED = "The run was cancelled before the video was finished; start it again when you like.";
+
+/**
+ * Start an engine for one bundle. Throws PlanError where the plan asks for a GPU that is not there.
+ *
+ * A PlanError may also come from a run (DeviceLostError is one): open another engine with the plan "wasm" then.
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const client = new Client();
+  try {
+    await client.call({ call: "open", options }, {});
+    return client;
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+class Client implements Engine {
+  private readonly worker: Worker;
+  private readonly waiting = new Map<number, Waiting>();
+  private next = 1;
+  private ended: Error | null = null;
+
+  constructor() {
+    this.worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      type: "module",
+      name: "pocketvideo-engine",
+    });
+    this.worker.onmessage = ({ data }: MessageEvent<Answer>) => this.hear(data);
+    this.worker.onerror = (event) =>
+      this.end(
+        new EngineError(
+          `The engine ended (${event.message || "no reason told"}); close other apps, or make a smaller video.`,
+        ),
+      );
+  }
+
+  selfTest(options: Pick<RunOptions, "onProgress" | "signal"> = {}): Promise<SelfTestReport> {
+    return this.call({ call: "selfTest" }, options) as Promise<SelfTestReport>;
+  }
+
+  run(values: Readonly<Record<string, InputValue>>, options: RunOptions = {}): Promise<RunResult> {
+    const expected = options.expected ?? {};
+    return this.call({ call: "run", values, expected }, options) as Promise<RunResult>;
+  }
+
+  close(): void {
+    this.end(new Cancelled(CANCELLED));
+  }
+
+  call(
+    request: Without<Exclude<Request, { call: "cancel" }>, "id">,
+    { onProgress, signal }: Pick<RunOptions, "onProgress" | "signal">,
+  ): Promise<unknown> {
+    if (this.ended !== null) return Promise.reject(this.ended);
+    if (signal?.aborted) return Promise.reject(new Cancelled(CANCELLED));
+    const id = this.next++;
+    const cancel = () => this.worker.postMessage({ id, call: "cancel" } satisfies Request);
+    signal?.addEventListener("abort", cancel);
+    const done = () => signal?.removeEventListener("abort", cancel);
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject, onProgress });
+      this.worker.postMessage({ id, ...request } as Request);
+    }).finally(done);
+  }
+
+  private hear(answer: Answer): void {
+    const waiting = this.waiting.get(answer.id);
+    if (waiting === undefined) return;
+    if ("progress" in answer) {
+      waiting.onProgress?.(answer.progress);
+      return;
+    }
+    this.waiting.delete(answer.id);
+    if ("error" in answer) waiting.reject(reviveError(answer.error));
+    else waiting.resolve(answer.result);
+  }
+
+  private end(error: Error): void {
+    this.ended ??= error;
+    this.worker.terminate();
+    for (const waiting of this.waiting.values()) waiting.reject(error);
+    this.waiting.clear();
+  }
+}

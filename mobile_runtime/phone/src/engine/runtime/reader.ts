@@ -1,0 +1,63 @@
+/** Reads files of a bundle through a worker of its own, so that reading goes on while a network runs. */
+
+import type { SourceSpec } from "../api";
+import { BundleError, reviveError } from "../errors";
+import type { ReaderAnswer, ReaderRequest } from "./readerWorker";
+
+interface Waiting {
+  resolve(buffer: ArrayBufferLike): void;
+  reject(error: Error): void;
+}
+
+/** Memory that two workers see at once where the page is isolated, and else memory that is handed over. */
+export function newBuffer(bytes: number): ArrayBufferLike {
+  return globalThis.crossOriginIsolated ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+}
+
+export class Reader {
+  private readonly worker: Worker;
+  private readonly waiting = new Map<number, Waiting>();
+  private next = 1;
+
+  constructor(source: SourceSpec) {
+    this.worker = new Worker(new URL("./readerWorker.ts", import.meta.url), {
+      type: "module",
+      name: "pocketvideo-reader",
+    });
+    this.worker.onmessage = ({ data }: MessageEvent<ReaderAnswer>) => {
+      const waiting = this.waiting.get(data.id);
+      this.waiting.delete(data.id);
+      if (data.error) waiting?.reject(reviveError(data.error));
+      else waiting?.resolve(data.buffer);
+    };
+    this.worker.onerror = (event) => {
+      const error = new BundleError(
+        `The reader of the bundle's files ended (${event.message ?? "no reason told"}); load the app again.`,
+      );
+      for (const waiting of this.waiting.values()) waiting.reject(error);
+      this.waiting.clear();
+    };
+    this.post({ source }, []);
+  }
+
+  /**
+   * Fill the beginning of a buffer. Gives the buffer back, which is another object where it was handed over: the one
+   * that was given in must not be used any more.
+   */
+  read(sha256: string, offset: number, length: number, buffer: ArrayBufferLike): Promise<ArrayBufferLike> {
+    const id = this.next++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.post({ id, sha256, offset, length, buffer }, buffer instanceof ArrayBuffer ? [buffer] : []);
+    });
+  }
+
+  close(): void {
+    this.worker.terminate();
+    this.waiting.clear();
+  }
+
+  private post(request: ReaderRequest, transfer: Transferable[]): void {
+    this.worker.postMessage(request, { transfer });
+  }
+}
