@@ -27,6 +27,9 @@ MAX_MANIFEST = 64 * 1024 * 1024
 MAX_ANSWER = 1024 * 1024
 POLL_SECONDS = 25.0
 KINDS = ("install", "run")
+SOCKET_PROTOCOL = "pocketvideo.v1"
+# The desk pings a socket that was silent for 20 s; one that says nothing for so long is gone.
+GONE_SECONDS = 45.0
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,43 @@ class Desk:
         answer = await self._json("GET", f"/v1/jobs/next?wait={POLL_SECONDS:.0f}")
         return JobOffer.read(answer) if answer else None
 
+    async def open_socket(self) -> aiohttp.ClientWebSocketResponse:
+        """GET /v1/socket as a WebSocket. DeskRefused if the desk or something between does not open one."""
+        async with self._errors():
+            try:
+                return await self._live().ws_connect(
+                    f"{self._base}/v1/socket",
+                    protocols=(SOCKET_PROTOCOL,),
+                    timeout=aiohttp.ClientWSTimeout(ws_receive=GONE_SECONDS, ws_close=2.0),
+                    max_msg_size=MAX_ANSWER,
+                    autoping=True,
+                )
+            except aiohttp.WSServerHandshakeError as error:
+                raise refusal_of(error.status, b"") from error
+
+    async def put_status(self, status: dict[str, Any]) -> None:
+        """PUT /v1/device/status."""
+        await self._json("PUT", "/v1/device/status", status)
+
+    async def announce_result(self, announcement: dict[str, Any]) -> tuple[str, int]:
+        """POST /v1/results: the state `open` or `stored`, and how many bytes the desk has."""
+        answer = await self._json("POST", "/v1/results", announcement)
+        try:
+            return str(answer["state"]), int(answer["received"])
+        except (KeyError, TypeError, ValueError):
+            raise AgentError(
+                "The desk's answer is not what this agent understands; update the agent."
+            ) from None
+
+    async def send_result(self, result_id: str, mime: str, path: Path, size: int, offset: int) -> None:
+        """PUT /v1/results/{result_id}: a file of `size` bytes from `offset` on."""
+        headers = {"Content-Type": mime, "Content-Length": str(size - offset)}
+        if offset:
+            headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
+        data = _read(path, offset)
+        async with self._answer("PUT", f"/v1/results/{result_id}", headers=headers, data=data):
+            pass
+
     async def manifest(self, bundle_id: str) -> bytes:
         """GET /v1/bundles/{bundle_id}/manifest; its hash is compared with the id (T12)."""
         data = await self.bytes_of(f"/v1/bundles/{bundle_id}/manifest", MAX_MANIFEST)
@@ -220,18 +260,29 @@ class Desk:
     async def _answer(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, data: Any = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        session = self._session
-        if session is None:
-            raise RuntimeError("Desk is used outside its `async with`")
-        try:
-            async with session.request(
+        async with (
+            self._errors(),
+            self._live().request(
                 method, self._base + path, headers=headers, data=data, allow_redirects=False
-            ) as answer:
-                if answer.status not in (200, 201, 204, 206):
-                    raise refusal_of(answer.status, await answer.content.read(MAX_REFUSAL))
-                yield answer
+            ) as answer,
+        ):
+            if answer.status not in (200, 201, 204, 206):
+                raise refusal_of(answer.status, await answer.content.read(MAX_REFUSAL))
+            yield answer
+
+    def _live(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("Desk is used outside its `async with`")
+        return self._session
+
+    @asynccontextmanager
+    async def _errors(self) -> AsyncIterator[None]:
+        try:
+            yield
         except aiohttp.ClientConnectorCertificateError as error:
-            raise certificate_trouble(self._address, error.certificate_error) from error
+            refused = error.certificate_error
+            assert isinstance(refused, ssl.SSLCertVerificationError)
+            raise certificate_trouble(self._address, refused) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise DeskUnreachable(f"The desk at {self._address} does not answer ({reason}).") from error
@@ -241,6 +292,13 @@ async def _chunks(data: memoryview) -> AsyncIterator[bytes]:
     flat = data.cast("B") if data.nbytes else data
     for start in range(0, data.nbytes, 256 * 1024):
         yield bytes(flat[start : start + 256 * 1024])
+
+
+async def _read(path: Path, offset: int) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while chunk := await asyncio.to_thread(file.read, 256 * 1024):
+            yield chunk
 
 
 async def _bounded(answer: aiohttp.ClientResponse, limit: int) -> bytes:

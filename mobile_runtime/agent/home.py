@@ -46,6 +46,7 @@ class Home:
         self.folder = folder
         self.store = folder / "store"
         self.outputs = folder / "outputs"
+        self.results = folder / "results"
         self._path = folder / "device.json"
 
     def pairings(self) -> list[Pairing]:

@@ -1,55 +1,63 @@
-"""One job on the device: fetch, verify, self-test, run, send home (docs/protocol.md sections 6 to 9)."""
+"""One job on the device: fetch, verify, self-test; a run goes on to run and send (docs/protocol.md 6 to 9)."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
-import json
 import logging
-import math
-import os
-import platform
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-import onnxruntime
 
 from ..bundle import Bundle, BundleError, Store
-from ..engine import EngineError, ProgressEvent, RunResult, run_bundle, self_test
+from ..engine import EngineError, RunResult, run_bundle
 from .desk import Desk, JobOffer
 from .errors import AgentError, DeskRefused, DeskUnreachable, JobCancelled
 from .fetch import fetch_bundle
 from .home import Home
 from .limits import Limits
+from .orders import Asking, Orders
 from .progress import ProgressLine
+from .report import RunShares, device_facts, plain_json
 from .reporter import Reporter
+from .testing import known_test, test_bundle
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+Step: TypeAlias = tuple[str, Callable[[], Coroutine[Any, Any, None]]]
+
 UPLOAD_TRIES = 8
 
 
 async def do_job(
-    desk: Desk, home: Home, offer: JobOffer, line: ProgressLine, limits: Limits | None = None
+    desk: Desk,
+    home: Home,
+    offer: JobOffer,
+    line: ProgressLine,
+    limits: Limits | None = None,
+    orders: Orders | None = None,
 ) -> bool:
-    """Run one job to its end; True if the desk has its result, False if the job failed or was withdrawn.
+    """Do one job to its end; True if the desk has its result, False if the job failed or was withdrawn.
 
-    Raises DeskUnreachable when the desk is gone; it hands the job out again, and what is here stays here.
+    `orders` may hear of a withdrawal before the reporter does. Raises DeskUnreachable when the desk is gone;
+    it hands the job out again, and what is here stays here.
     """
     reporter = Reporter(desk, offer.job_id, line)
     reporting = asyncio.create_task(reporter.run())
     try:
-        await _work(desk, home, offer, reporter, limits or Limits())
-        line.say(f"The result of job {offer.job_id[:8]} is at the desk.")
+        with (orders or Asking(desk)).watching(offer.job_id, reporter.withdraw):
+            await _work(desk, home, offer, reporter, limits or Limits())
+        ended = "bundle" if offer.kind == "install" else "result"
+        where = "on this device, ready to be run" if offer.kind == "install" else "at the desk"
+        line.say(f"The {ended} of job {offer.job_id[:8]} is {where}.")
         return True
     except JobCancelled:
         line.say(f"The desk withdrew job {offer.job_id[:8]}.")
@@ -63,8 +71,9 @@ async def do_job(
         await _tell_failure(desk, offer, str(error))
         return False
     except (BundleError, EngineError, AgentError, OSError) as error:
-        line.say(f"Job {offer.job_id[:8]} failed: {error}")
-        await _tell_failure(desk, offer, str(error))
+        reason = f"The device's disk refused: {error.strerror}." if isinstance(error, OSError) else str(error)
+        line.say(f"Job {offer.job_id[:8]} failed: {reason}")
+        await _tell_failure(desk, offer, reason)
         return False
     except Exception as error:
         # A bug must reach the desk's user, too, or the desk would wait for a device that has given up.
@@ -80,11 +89,17 @@ async def do_job(
 
 async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, limits: Limits) -> None:
     clock = [time.monotonic()]
-    store = Store(home.store)
+    store = Store(home.store, limits.quota)
     bundle = await _unless_withdrawn(reporter, fetch_bundle(desk, store, offer.bundle_id, reporter.update))
     clock.append(time.monotonic())
     tested = await _test_once(home, bundle, reporter, limits)
     clock.append(time.monotonic())
+    facts = {"device": device_facts(), "attempt": offer.attempt, "self_test": tested}
+    if offer.kind == "install":
+        await reporter.flush()
+        report = {**facts, "seconds": _laps(("fetch", "self_test"), clock)}
+        await _deliver([("report", lambda: desk.done(offer.job_id, plain_json(report)))], reporter)
+        return
     folder = home.outputs / f"{offer.job_id[:8]}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
     try:
@@ -102,11 +117,9 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, lim
             ),
         )
         clock.append(time.monotonic())
-        fetch, test, run = (round(after - before, 3) for before, after in itertools.pairwise(clock))
         report = {
-            "device": device_facts(),
-            "attempt": offer.attempt,
-            "seconds": {"fetch": fetch, "self_test": test, "run": run},
+            **facts,
+            "seconds": _laps(("fetch", "self_test", "run"), clock),
             "operations": [
                 {"id": op["id"], "op": op["op"], "seconds": round(result.timings[op["id"]], 3)}
                 for op in bundle.manifest["plan"]
@@ -116,47 +129,39 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, lim
             "values": result.values,
             "peak_rss_bytes": result.peak_rss_bytes,
             "weights": result.weights,
-            "self_test": tested,
         }
         await _send(desk, offer, result, plain_json(report), reporter)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _laps(names: tuple[str, ...], clock: list[float]) -> dict[str, float]:
+    laps = (round(after - before, 3) for before, after in itertools.pairwise(clock))
+    return dict(zip(names, laps, strict=True))
+
+
 async def _test_once(home: Home, bundle: Bundle, reporter: Reporter, limits: Limits) -> dict[str, Any]:
-    """The bundle's self-test, before its first use on this device and after onnxruntime changed."""
-    runtime = f"onnxruntime {onnxruntime.__version__}"
-    path = home.folder / "self-tests" / f"{bundle.id}.json"
-    with contextlib.suppress(OSError, ValueError):
-        known = json.loads(path.read_bytes())
-        if isinstance(known, dict) and known.get("runtime") == runtime:
-            return known
+    if (known := known_test(home, bundle)) is not None:
+        return known
     reporter.update("self_test", 0.0, "comparing every component with what the desk computed")
-    report = await _in_thread(
+    return await _in_thread(
         reporter,
-        lambda: self_test(
+        lambda: test_bundle(
+            home,
             bundle,
-            threads=limits.threads,
-            memory_budget=limits.memory_budget,
-            progress=lambda event: reporter.update("self_test", event.fraction, event.op),
-            cancel=reporter.cancel,
+            limits,
+            lambda event: reporter.update("self_test", event.fraction, event.op),
+            reporter.cancel,
         ),
     )
-    record: dict[str, Any] = plain_json({"runtime": runtime, "components": report})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(record), encoding="utf-8")
-    os.replace(temporary, path)
-    return record
 
 
 async def _send(
     desk: Desk, offer: JobOffer, result: RunResult, report: dict[str, Any], reporter: Reporter
 ) -> None:
-    """Send frames, video and report; a step is tried again while the desk is out of reach."""
     frames = result.frames
     shape = int(frames.shape[0]), int(frames.shape[1]), int(frames.shape[2])
-    steps: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
+    steps: list[Step] = [
         (
             "frames",
             lambda: desk.send_frames(offer.job_id, shape, np.ascontiguousarray(frames).data.cast("B")),
@@ -164,6 +169,11 @@ async def _send(
         ("video", lambda: desk.send_video(offer.job_id, Path(result.video_path))),
         ("report", lambda: desk.done(offer.job_id, report)),
     ]
+    await _deliver(steps, reporter)
+
+
+async def _deliver(steps: list[Step], reporter: Reporter) -> None:
+    """Send each part of a result; a step is tried again while the desk is out of reach."""
     for number, (name, step) in enumerate(steps):
         reporter.update("upload", number / len(steps), f"sending the {name}")
         await reporter.flush()  # the last step ends the job, and the desk hears nothing after it
@@ -219,56 +229,3 @@ async def _in_thread(reporter: Reporter, work: Callable[[], T]) -> T:
         if reporter.withdrawn.is_set():
             raise JobCancelled("The desk withdrew the job.") from error
         raise
-
-
-def device_facts() -> dict[str, Any]:
-    """What the report says of this device; nothing that identifies its user."""
-    return {
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count() or 1,
-        "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
-    }
-
-
-class RunShares:
-    """Turns progress within one op into progress within the run, by a rough share of time per kind of op."""
-
-    SHARES: ClassVar[dict[str, float]] = {
-        "denoise": 80.0,
-        "decode": 12.0,
-        "write_video": 3.0,
-        "encode_text": 3.0,
-    }
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._done: dict[str, tuple[float, float]] = {}
-        total = 0.0
-        for op in bundle.manifest["plan"]:
-            share = self.SHARES.get(op["op"], 1.0)
-            self._done[op["id"]] = (total, share)
-            total += share
-        self._total = total
-
-    def at(self, event: ProgressEvent) -> tuple[float, str]:
-        """Fraction of the run and one line of text."""
-        before, share = self._done[event.op]
-        fraction = min(1.0, (before + share * event.fraction) / self._total)
-        steps = f": step {event.step} of {event.total}" if event.total > 1 else ""
-        return fraction, f"{event.kind}{steps}"
-
-
-def plain_json(value: Any) -> Any:
-    """`value` as strict JSON: dataclasses become objects, numpy numbers plain ones, infinite ones null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return plain_json({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-    if isinstance(value, Mapping):
-        return {str(key): plain_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_json(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Cores to compute on (None: onnxruntime's choice) and bytes of resident memory (None: no bound)."""
+    """Cores to compute on (None: onnxruntime's choice); bytes of memory and of stored bundles (None: all)."""
 
     threads: int | None = None
     memory_budget: int | None = None
+    quota: int | None = None

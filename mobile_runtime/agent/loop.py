@@ -1,34 +1,49 @@
-"""The agent's life: ask each paired desk for work, do one job at a time, come back after every break."""
+"""The agent's life: hear from each paired desk, do one job at a time, come back after every break."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 
+from ..bundle import Store
 from .desk import Desk, pinned_context
 from .errors import AgentError, DeskRefused, DeskUnreachable
 from .home import Home, Pairing
 from .job import do_job
 from .limits import Limits
+from .orders import orders_of
 from .progress import ProgressLine
+from .send_back import send_all
+from .status import status_of
+from .testing import RUNTIME
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
+# Results made beside this process, by the command `make`, are looked for this often.
+SHELF_SECONDS = 5.0
 
 
 class Agent:
-    """Runs jobs for the desks that `home` is paired with."""
+    """Does jobs for the desks that `home` is paired with; with `send_back` sends them what was made here."""
 
     def __init__(
-        self, home: Home, line: ProgressLine, *, once: bool = False, limits: Limits | None = None
+        self,
+        home: Home,
+        line: ProgressLine,
+        *,
+        once: bool = False,
+        limits: Limits | None = None,
+        send_back: bool = False,
     ) -> None:
         self._home = home
         self._line = line
         self._once = once
-        self._limits = limits
+        self._limits = limits or Limits()
+        self._send_back = send_back
         self._one_job = asyncio.Lock()
         self._job_is_over = False
 
@@ -62,15 +77,7 @@ class Agent:
                     entry = await desk.own_entry()
                     self._line.say(f"Connected to {pairing.desk_name} as {entry.get('name', '?')}.")
                     pause, silent = FIRST_PAUSE, False
-                    while True:
-                        if (offer := await desk.next_job()) is None:
-                            continue
-                        async with self._one_job:
-                            self._line.say(f"Job {offer.job_id[:8]} from {pairing.desk_name}.")
-                            succeeded = await do_job(desk, self._home, offer, self._line, self._limits)
-                        if self._once:
-                            self._job_is_over = True
-                            return succeeded
+                    return await self._connected(desk, pairing)
             except DeskUnreachable as error:
                 if not silent:
                     self._line.say(f"{error} Trying again until it does.")
@@ -89,3 +96,41 @@ class Agent:
             # Some jitter, so that several devices do not all come back in the same moment.
             await asyncio.sleep(pause * random.uniform(0.7, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _connected(self, desk: Desk, pairing: Pairing) -> bool:
+        """Do jobs until the connection ends, which is an error; with `once`, one: True if that succeeded."""
+        await self._tell_status(desk)
+        sending = asyncio.create_task(self._send_results(desk, pairing)) if self._send_back else None
+        try:
+            async with orders_of(desk) as orders:
+                while True:
+                    offer = await orders.next()
+                    async with self._one_job:
+                        self._line.say(f"Job {offer.job_id[:8]} from {pairing.desk_name}.")
+                        succeeded = await do_job(desk, self._home, offer, self._line, self._limits, orders)
+                    if self._once:
+                        self._job_is_over = True
+                        return succeeded
+                    await self._tell_status(desk)
+        finally:
+            if sending is not None:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+
+    async def _tell_status(self, desk: Desk) -> None:
+        store = Store(self._home.store, self._limits.quota)
+        status = await asyncio.to_thread(status_of, store, RUNTIME)
+        try:
+            await desk.put_status(status)
+        except DeskRefused as error:
+            if error.status == 401:
+                raise
+            log.info("The desk does not take this device's status: %s", error)
+
+    async def _send_results(self, desk: Desk, pairing: Pairing) -> None:
+        while True:
+            # The work for the desk goes on meanwhile, and it is that which notices a connection's end.
+            with contextlib.suppress(AgentError):
+                for made in await send_all(desk, pairing, self._home):
+                    self._line.say(f"Sent {made.name!r} to {pairing.desk_name}.")
+            await asyncio.sleep(SHELF_SECONDS)

@@ -61,13 +61,14 @@ class Reporter:
                 self._posted = time.monotonic()
                 try:
                     if await self._desk.event(self._job_id, *word) == "cancelled":
-                        self._withdraw()
+                        self.withdraw()
                 except DeskUnreachable:
                     pass  # the work goes on; the result is sent when the desk is back
                 except DeskRefused as error:
                     if error.status in (401, 404, 410):
-                        self._withdraw()
+                        self.withdraw()
 
-    def _withdraw(self) -> None:
+    def withdraw(self) -> None:
+        """The desk wants the job no more: stop whatever works on it."""
         self.cancel.set()
         self.withdrawn.set()

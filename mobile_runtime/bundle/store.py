@@ -73,6 +73,32 @@ class Store:
         """What the blobs take on disk, partial ones included."""
         return sum(path.stat().st_size for path in self.root.glob("blobs/*/*") if path.is_file())
 
+    def existing_folder(self) -> Path:
+        """The store's folder, or while it is not made yet, the nearest one above that exists."""
+        folder = self.root.absolute()
+        while not folder.exists():
+            folder = folder.parent
+        return folder
+
+    def free_bytes(self) -> int:
+        """What a bundle may still take: of the quota and the disk, files that are half here counted as free.
+
+        Those files are resumed, not stored twice; so a bundle that is larger than this cannot fit.
+        """
+        free = max(0, shutil.disk_usage(self.existing_folder()).free - SPARE_BYTES)
+        parts = sum(path.stat().st_size for path in self.root.glob("blobs/*/*.part"))
+        if self.quota is not None:
+            free = min(free, max(0, self.quota - self.used_bytes()))
+        return free + parts
+
+    def remove_unfinished(self) -> int:
+        """Remove what interrupted downloads left; returns the bytes freed."""
+        freed = 0
+        for path in self.root.glob("blobs/*/*.part"):
+            freed += path.stat().st_size
+            path.unlink()
+        return freed
+
     def check_room(self, manifest: Manifest) -> None:
         """Raise QuotaError when the bundle does not fit the quota or the disk."""
         need = self.missing_bytes(manifest)
@@ -84,10 +110,7 @@ class Store:
                     f"The bundle {name!r} needs {_mb(need)} more and the store holds {_mb(used)} of its"
                     f" {_mb(self.quota)}; remove a bundle or raise the quota."
                 )
-        folder = self.root
-        while not folder.exists():
-            folder = folder.parent
-        free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(self.existing_folder()).free
         if need + SPARE_BYTES > free:
             raise QuotaError(
                 f"The bundle {name!r} needs {_mb(need)} and the disk has {_mb(free)} free; make room."
