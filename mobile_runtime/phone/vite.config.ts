@@ -1,3 +1,4 @@
+import { defaultClientConditions } from "vite";
 import { defineConfig } from "vitest/config";
 import project from "./package.json" with { type: "json" };
 import { precache } from "./tooling/precache";
@@ -12,6 +13,8 @@ const isolation = {
 export default defineConfig({
   define: { __APP_VERSION__: JSON.stringify(project.version) },
   plugins: [precache()],
+  // The runtime without a copy of its loader inside, which the engine names itself (src/engine/runtime/ort*.ts).
+  resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   build: {
     target: "es2022",
     // Everything is a file of its own: a data address would need a wider policy.

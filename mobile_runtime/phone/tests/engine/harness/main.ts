@@ -1,0 +1,84 @@
+/** The engine without the app, for tests and measurements that drive it from outside. */
+
+import {
+  type Engine,
+  type InputValue,
+  type Manifest,
+  openEngine,
+  type Plan,
+  type ProgressEvent,
+} from "../../../src/engine";
+
+interface Job {
+  readonly plan: Plan;
+  readonly threads?: number;
+  readonly budgetBytes?: number;
+}
+
+/** Frames as one base64 text, because results of a page are JSON. */
+async function base64(frames: readonly Uint8ClampedArray<ArrayBuffer>[]): Promise<string> {
+  const address: string = await new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result as string);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(new Blob([...frames]));
+  });
+  return address.slice(address.indexOf(",") + 1);
+}
+
+const told: ProgressEvent[] = [];
+let engine: Engine | null = null;
+let controller = new AbortController();
+
+const harness = {
+  told,
+  isolated: globalThis.crossOriginIsolated,
+
+  async open(job: Job): Promise<void> {
+    engine?.close();
+    const manifest = (await (await fetch("/bundle/manifest.json")).json()) as Manifest;
+    const base = new URL("/blobs/", location.href).href;
+    engine = await openEngine({ manifest, source: { kind: "fetch", base }, ...job });
+  },
+
+  close(): void {
+    engine?.close();
+    engine = null;
+  },
+
+  selfTest() {
+    return (engine as Engine).selfTest();
+  },
+
+  async run(
+    values: Record<string, InputValue>,
+    options: { cancelAtStep?: number; expected?: Record<string, number> } = {},
+  ) {
+    told.length = 0;
+    controller = new AbortController();
+    const { frames, ...rest } = await (engine as Engine).run(values, {
+      signal: controller.signal,
+      ...(options.expected ? { expected: options.expected } : {}),
+      onProgress: (event) => {
+        told.push(event);
+        if (event.kind === "denoise" && event.step === options.cancelAtStep) controller.abort();
+      },
+    });
+    return { ...rest, count: frames.length, pixels: await base64(frames) };
+  },
+
+  /** Only what a run took, many times over. */
+  async repeat(times: number): Promise<{ peaks: number[]; seconds: number[] }> {
+    const peaks: number[] = [];
+    const seconds: number[] = [];
+    for (let i = 0; i < times; i++) {
+      const { report } = await (engine as Engine).run({ seed: String(i) });
+      peaks.push(report.peakBytes);
+      seconds.push(report.seconds);
+    }
+    return { peaks, seconds };
+  },
+};
+
+export type Harness = typeof harness;
+(globalThis as unknown as { harness: Harness }).harness = harness;

@@ -1,0 +1,177 @@
+"""The phone's engine in a real browser, without the app: a page that runs one bundle, driven from Python."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
+from playwright.sync_api import Page, sync_playwright
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PHONE = REPOSITORY / "mobile_runtime" / "phone"
+_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".wasm": "application/wasm",
+    ".json": "application/json",
+}
+# As the bridge sends them with the app.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self'"
+)
+_ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_ARGUMENTS = ("--headless=new", "--no-sandbox", "--no-first-run", "--disable-background-networking")
+_NO_GPU = ("--disable-gpu",)
+_SOFTWARE_GPU = (
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+)
+
+
+def build(folder: Path) -> Path:
+    """Build the engine and its page into a folder."""
+    config = "tests/engine/harness/vite.config.ts"
+    command = ["npx", "vite", "build", "--config", config, "--outDir", str(folder), "--logLevel", "warn"]
+    done = subprocess.run(command, cwd=PHONE, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"The engine cannot be built: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return folder
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """The built page, a bundle's manifest, and its blobs by digest with byte ranges."""
+
+    server: _Server
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        try:
+            data, kind = self.server.answer(path)
+        except (KeyError, OSError):
+            self.send_error(404)
+            return
+        status, headers = 200, {}
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if asked:
+            begin, end = int(asked[1]), min(int(asked[2]) + 1, len(data))
+            status = 206
+            headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(data)}"
+            data = data[begin:end]
+        self.send_response(status)
+        sent = {"Content-Type": kind, "Content-Length": str(len(data)), "Content-Security-Policy": _POLICY}
+        for name, value in {**sent, **headers, **(_ISOLATION if self.server.isolated else {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            self.wfile.write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, built: Path, bundle: Bundle, isolated: bool) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.built, self.bundle, self.isolated = built, bundle, isolated
+        self.blobs = {entry["sha256"]: bundle.path(name) for name, entry in bundle.files.items()}
+        self.asked: list[str] = []
+
+    def answer(self, path: str) -> tuple[bytes, str]:
+        if path == "/bundle/manifest.json":
+            return self.bundle.data, "application/json"
+        if path.startswith("/blobs/"):
+            self.asked.append(path.removeprefix("/blobs/"))
+            return self.blobs[self.asked[-1]].read_bytes(), "application/octet-stream"
+        file = (self.built / path.lstrip("/")).resolve()
+        file = file / "index.html" if file == self.built.resolve() else file
+        if not file.is_relative_to(self.built.resolve()):
+            raise KeyError(path)
+        return file.read_bytes(), _TYPES.get(file.suffix, "application/octet-stream")
+
+
+class EnginePage:
+    """A page with the engine; `open` it for a plan, then run."""
+
+    def __init__(self, page: Page, server: _Server) -> None:
+        self.page, self._server = page, server
+        self.said: list[str] = []
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.wait_for_function("globalThis.harness")
+
+    @property
+    def asked(self) -> list[str]:
+        """Digests of the blobs that were asked for, in order."""
+        return self._server.asked
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """A function of the page. Raises RuntimeError with the engine's own sentence."""
+        script = (
+            "async ([name, values]) => { try { return {value: await harness[name](...values)} }"
+            " catch (error) { return {error: `${error.name}: ${error.message}`} } }"
+        )
+        told = self.page.evaluate(script, [name, list(arguments)])
+        if "error" in told:
+            raise RuntimeError(told["error"])
+        return told.get("value")
+
+    def open(self, plan: str, **options: Any) -> None:
+        self.call("open", {"plan": plan, **options})
+
+    def run(self, values: dict[str, Any] | None = None, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """Frames `[T, H, W, 3]` uint8, and everything else that the run told."""
+        made = self.call("run", values or {}, options)
+        pixels = np.frombuffer(base64.b64decode(made.pop("pixels")), np.uint8)
+        frames = pixels.reshape(made["count"], made["height"], made["width"], 4)
+        return frames[..., :3], made
+
+    def told(self) -> list[dict[str, Any]]:
+        """The progress of the last run."""
+        text = self.page.evaluate("JSON.stringify(harness.told)")
+        return list(json.loads(text))
+
+
+@contextmanager
+def engine_page(
+    built: Path, bundle: Bundle, chromium: str, profile: Path, *, gpu: bool = False, isolated: bool = True
+) -> Iterator[EnginePage]:
+    """A fresh browser on a page with the engine and one bundle; `gpu` is one that works in software."""
+    server = _Server(built, bundle, isolated)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        with sync_playwright() as playwright:
+            context = playwright.chromium.launch_persistent_context(
+                profile,
+                executable_path=chromium,
+                headless=True,
+                args=[*_ARGUMENTS, *(_SOFTWARE_GPU if gpu else _NO_GPU)],
+            )
+            try:
+                yield EnginePage(context.pages[0], server)
+            finally:
+                context.close()
+    finally:
+        server.shutdown()
+        server.server_close()
