@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
+
+from .checkpoints import load_checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ class Loop:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.accelerator = Accelerator(mixed_precision=self.config.mixed_precision)
         self._schedules = [
-            torch.optim.lr_scheduler.LambdaLR(opt, _cosine_with_warmup(self.config))
+            torch.optim.lr_scheduler.LambdaLR(
+                opt, cosine_with_warmup(self.config.steps, self.config.warmup, self.config.final_lr)
+            )
             for opt in self.optimizers
         ]
         self.module = self.accelerator.prepare(self.module)
@@ -137,29 +140,14 @@ class Loop:
             bar.close()
 
     def save(self) -> None:
-        """Write the whole state beside the old one, then swap: a kill in between leaves one of them whole."""
-        target = self.directory / "checkpoint"
-        fresh, old = target.with_name("checkpoint.new"), target.with_name("checkpoint.old")
-        if self.accelerator.is_main_process:
-            for leftover in (fresh, old):
-                shutil.rmtree(leftover, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(fresh))
-        if self.accelerator.is_main_process:
-            if target.exists():
-                target.rename(old)
-            fresh.rename(target)
-            shutil.rmtree(old, ignore_errors=True)
+        """Write the whole state; a kill while it is written leaves the state before."""
+        save_checkpoint(self.accelerator, self.directory)
 
     def ema_state_dict(self) -> dict[str, Tensor]:
         return dict(self._progress.ema)
 
     def _resume(self) -> None:
-        target, old = self.directory / "checkpoint", self.directory / "checkpoint.old"
-        if not target.exists() and old.exists():
-            old.rename(target)
-        if target.exists():
-            self.accelerator.load_state(str(target))
+        if load_checkpoint(self.accelerator, self.directory):
             log.info("Resumed %s at step %d.", self.directory.name, self.step)
 
     def _plain(self) -> nn.Module:
@@ -194,11 +182,13 @@ def plot_losses(directory: Path) -> None:
     pyplot.close(figure)
 
 
-def _cosine_with_warmup(config: LoopConfig) -> Callable[[int], float]:
+def cosine_with_warmup(steps: int, warmup: int, final_lr: float) -> Callable[[int], float]:
+    """The part of the learning rate at a step: a linear rise, then a cosine down to `final_lr`."""
+
     def factor(step: int) -> float:
-        if step < config.warmup:
-            return (step + 1) / config.warmup
-        done = min(1.0, (step - config.warmup) / max(1, config.steps - config.warmup))
-        return config.final_lr + (1 - config.final_lr) * 0.5 * (1 + math.cos(math.pi * done))
+        if step < warmup:
+            return (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, steps - warmup))
+        return final_lr + (1 - final_lr) * 0.5 * (1 + math.cos(math.pi * done))
 
     return factor

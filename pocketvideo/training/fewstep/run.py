@@ -1,0 +1,192 @@
+"""From a recipe to a trained student: builds the networks, the objectives and the loop that it names."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...eval.adherence import adherence
+from ...eval.sheet import contact_sheet
+from ...models.checkpoint import PocketModel, load_model
+from ...models.sampling import generate
+from ..data.shapes import training_spec
+from ..latents import LatentSet, cache_latents
+from .card import make_card, save_student
+from .discriminator import Heads, HeadsConfig, block_features
+from .drawing import DrawConfig, Source
+from .objectives import Adversarial, DistributionMatching, Objective, Regression
+from .parent import encode_captions, guided, pocket_velocity
+from .students import StudentConfig, make_optimizers, make_student, merged_state, with_lora
+from .trainer import FewStepTrainer, TrainConfig
+from .trajectories import Trajectories, cache_trajectories
+
+log = logging.getLogger(__name__)
+RECIPES = Path(__file__).parent / "recipes"
+# Clips of the sample grid; training captions from far beyond the trajectories, never the held-out ones.
+SAMPLE_FROM, SAMPLES = 100_000, 32
+
+
+@dataclass
+class Run:
+    """A recipe with what it needs on disk."""
+
+    recipe: dict[str, Any]
+    directory: Path
+    parent_file: Path
+    parent_run: Path
+
+    def trajectories(self, parent: PocketModel) -> tuple[LatentSet, Trajectories]:
+        """Data and trajectories, computed where they are missing."""
+        data = self._data()
+        owner = self.recipe["trajectories"].get("of")
+        directory = self.directory if owner is None else self.directory.parent / owner
+        return data, cache_trajectories(directory, self.recipe, parent, data)
+
+    def train(self, until: int | None = None) -> FewStepTrainer:
+        """Train, or go on, up to the recipe's steps."""
+        parent = load_model(self.parent_file)
+        data, trajectories = self.trajectories(parent)
+        trainer = build_trainer(self.directory, self.recipe, parent)
+        context, mask = encode_captions(parent, data.captions[: len(trajectories.states)])
+        device = trainer.accelerator.device
+        source = Source(data, trajectories, context, mask, device)
+        parent.denoiser.to(device)
+        trainer.run(
+            source,
+            DrawConfig(**_tuples(self.recipe["draw"])),
+            lambda step: self._sample(trainer, parent),
+            until,
+        )
+        return trainer
+
+    def pack(self, target: Path) -> Path:
+        """Write the averaged student of the last checkpoint, with its card."""
+        parent = load_model(self.parent_file)
+        trainer = build_trainer(self.directory, self.recipe, parent)
+        training = {
+            "steps": trainer.step,
+            "seconds": round(trainer.seconds),
+            "threads": torch.get_num_threads(),
+            "device": f"{trainer.accelerator.device} ({platform.machine()})",
+            "torch": torch.__version__,
+            "recipe": self.recipe,
+        }
+        card = make_card(self.recipe, training, self.parent_file)
+        state = merged_state(trainer.plain, trainer.averaged())
+        save_student(target, state, parent.config, self.parent_file, card)
+        return target
+
+    def _data(self) -> LatentSet:
+        parent_recipe = read_recipe(self.recipe["parent"], RECIPES.parents[1] / "recipes")
+        return cache_latents(self.parent_run, parent_recipe)
+
+    def _sample(self, trainer: FewStepTrainer, parent: PocketModel) -> None:
+        """`samples.png`, and one line of `progress.jsonl`: what the averaged student shows by now."""
+        student = student_model(parent, trainer)
+        specs = [training_spec(self.recipe["seed"], SAMPLE_FROM + i) for i in range(SAMPLES)]
+        line: dict[str, Any] = {"step": trainer.step, "seconds": round(trainer.seconds)}
+        clips, captions = [], []
+        for steps, sigmas in self.recipe["sampling"]["sigmas"].items():
+            videos = generate(
+                student,
+                [spec.caption for spec in specs],
+                seed=self.recipe["seed"],
+                guidance=1.0,
+                motion=[spec.motion_score for spec in specs],
+                sigmas=torch.tensor(sigmas),
+                renoise=self.recipe["sampling"]["kind"] == "renoise",
+            ).cpu()
+            found = adherence([(clip.permute(1, 2, 3, 0) + 1) / 2 for clip in videos], specs)
+            line[steps] = {name: round(value, 4) for name, value in found.items()}
+            clips.append(videos[:4])
+            captions += [f"{steps} steps: {spec.caption}" for spec in specs[:4]]
+        with (self.directory / "progress.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        contact_sheet(torch.cat(clips), captions).save(self.directory / "samples.png")
+        log.info("%s", json.dumps(line))
+
+
+def build_trainer(directory: Path, recipe: dict[str, Any], parent: PocketModel) -> FewStepTrainer:
+    """The loop of a recipe around our own denoiser."""
+    settings = StudentConfig(**_tuples(recipe["student"]))
+    seed = recipe["seed"]
+    teacher = copy.deepcopy(parent.denoiser).eval().requires_grad_(False)
+    config = TrainConfig(**recipe["train"])
+    objectives = build_objectives(recipe, config, teacher, settings, encode_captions(parent, [""]))
+    trainer = FewStepTrainer(
+        directory,
+        config,
+        make_student(teacher, settings, seed),
+        pocket_velocity,
+        objectives,
+        lambda name, network: make_optimizers(name, network, settings),
+        seed,
+    )
+    teacher.to(trainer.accelerator.device)
+    return trainer
+
+
+def build_objectives(
+    recipe: dict[str, Any],
+    config: TrainConfig,
+    teacher: nn.Module,
+    settings: StudentConfig,
+    empty: tuple[torch.Tensor, torch.Tensor],
+) -> dict[str, Objective]:
+    """The objectives that the recipe weighs, each from its own section."""
+    made: dict[str, Objective] = {}
+    seed = recipe["seed"]
+    for name in config.weights:
+        section = dict(recipe.get("objectives", {}).get(name, {}))
+        if name == "regression":
+            made[name] = Regression(**section)
+        elif name == "adversarial":
+            heads = HeadsConfig(**_tuples(section.pop("heads")))
+            features = block_features(teacher.blocks, heads.stages, pocket_velocity(teacher))
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed + 1)
+                critic = Heads(heads, teacher.config.width, teacher.config.text_width)
+            made[name] = Adversarial(features, critic, **section)
+        elif name == "distribution":
+            fake = copy.deepcopy(teacher)
+            fake = (
+                fake.train().requires_grad_(True)
+                if settings.kind == "full"
+                else with_lora(fake, settings, seed)
+            )
+            velocity = guided(pocket_velocity(teacher), recipe["trajectories"]["guidance"], empty)
+            made[name] = DistributionMatching(velocity, fake, pocket_velocity, **section)
+        else:
+            raise ValueError(f"There is no objective '{name}': correct train.weights of the recipe.")
+    return made
+
+
+def student_model(parent: PocketModel, trainer: FewStepTrainer) -> PocketModel:
+    """The parent's text encoder and VAE around the averaged student, for sampling."""
+    denoiser = copy.deepcopy(parent.denoiser)
+    denoiser.load_state_dict(merged_state(trainer.plain, trainer.averaged()))
+    made = PocketModel(parent.config, denoiser.eval(), parent.vae, parent.text_encoder, parent.tokenizer)
+    return made
+
+
+def read_recipe(name: str, folder: Path = RECIPES) -> dict[str, Any]:
+    """A recipe by name or by path. Raises SystemExit with the known names."""
+    path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.json")))
+        raise SystemExit(f"There is no recipe '{name}': choose {known}, or name a JSON file.")
+    recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return recipe
+
+
+def _tuples(section: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples, and frozen settings want them."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in section.items()}

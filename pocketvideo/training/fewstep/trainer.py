@@ -1,0 +1,266 @@
+"""One loop for every few-step recipe: a student, weighted objectives, and the networks that those train.
+
+A step is one forward pass of the student, the weighted sum of the objectives' terms, one update; then every
+objective's own network is updated on the detached prediction, as often as the recipe says. Every draw comes
+from a generator of (seed, step, process), so that a killed run goes on bit by bit as if it had not been.
+Runs on one process or many (`accelerate launch`). Knows nothing of files of models or of data.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time as clock
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from tqdm import tqdm
+
+from ..checkpoints import load_checkpoint, save_checkpoint
+from ..loop import cosine_with_warmup, generator_for, plot_losses
+from .drawing import DrawConfig, Source
+from .objectives import Batch, Objective, trainable
+from .parent import Conditions, Velocity, clean_from
+
+log = logging.getLogger(__name__)
+STREAM = 43
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how strongly.
+
+    Args:
+        steps: updates of the student.
+        weights: of every objective's term, by its name.
+        begin: first step of an objective, 0 where none is named; its own network trains from then on.
+        critic_updates: updates of an objective's own network per step, 1 where none is named.
+        warmup, final_lr: linear rise in steps, then a cosine down to this part of the learning rate.
+        clip: largest norm of a network's gradient.
+        ema_decay: of the averaged student, warmed up as (1 + step) / (10 + step).
+        checkpoint_every, sample_every: steps.
+        mixed_precision: accelerate's `no`, `bf16` or `fp16`.
+    """
+
+    steps: int
+    weights: dict[str, float]
+    begin: dict[str, int] = field(default_factory=dict)
+    critic_updates: dict[str, int] = field(default_factory=dict)
+    warmup: int = 20
+    final_lr: float = 0.05
+    clip: float = 1.0
+    ema_decay: float = 0.99
+    checkpoint_every: int = 50
+    sample_every: int = 250
+    mixed_precision: str = "no"
+
+
+class _Progress:
+    """Step, averaged weights and seconds: what accelerate does not keep by itself."""
+
+    def __init__(self, student: nn.Module):
+        self.step, self.seconds = 0, 0.0
+        self.ema = {
+            name: value.detach().clone().float()
+            for name, value in student.named_parameters()
+            if value.requires_grad
+        }
+
+    @torch.no_grad()
+    def advance(self, student: nn.Module, decay: float) -> None:
+        self.step += 1
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        for name, value in student.named_parameters():
+            if name in self.ema:
+                self.ema[name].lerp_(value.float(), 1 - decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step, "seconds": self.seconds, "ema": self.ema}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.seconds, self.ema = state["step"], state["seconds"], state["ema"]
+
+
+class FewStepTrainer:
+    """A resumable run in `directory`: `checkpoint/`, `losses.jsonl`, `loss.png`.
+
+    Args:
+        student: trained where its parameters require gradients.
+        velocity_of: turns a student, as accelerate wraps it, into a velocity.
+        objectives: by the names that the config's weights use.
+        optimizers_of: makes the optimizers of a network, by its name: `student` or an objective's.
+        seed: of every draw.
+        accelerator: made from the config's precision where none is given.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        config: TrainConfig,
+        student: nn.Module,
+        velocity_of: Callable[[nn.Module], Velocity],
+        objectives: dict[str, Objective],
+        optimizers_of: Callable[[str, nn.Module], list[torch.optim.Optimizer]],
+        seed: int,
+        accelerator: Accelerator | None = None,
+    ):
+        unknown = sorted(set(config.weights) - set(objectives))
+        if unknown or not config.weights:
+            raise ValueError(
+                f"The recipe weighs {', '.join(unknown) or 'no objective'}; those that exist are "
+                f"{', '.join(objectives)}: correct its section train.weights."
+            )
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory, self.config, self.velocity_of, self.seed = directory, config, velocity_of, seed
+        self.objectives = {name: objectives[name] for name in config.weights}
+        self.accelerator = accelerator or Accelerator(mixed_precision=config.mixed_precision)
+        networks = {"student": student, **trainable(self.objectives)}
+        # Prepared in one fixed order, because a checkpoint numbers them.
+        self._optimizers: dict[str, list[Any]] = {}
+        self._schedules: dict[str, list[Any]] = {}
+        self.networks: dict[str, nn.Module] = {}
+        for name, network in networks.items():
+            made = optimizers_of(name, network)
+            schedules = [torch.optim.lr_scheduler.LambdaLR(o, self._rate(name)) for o in made]
+            self.networks[name] = self.accelerator.prepare(network)
+            self._optimizers[name] = [self.accelerator.prepare(o) for o in made]
+            self._schedules[name] = [self.accelerator.prepare(s) for s in schedules]
+        self._progress = _Progress(self.plain)
+        self.accelerator.register_for_checkpointing(self._progress)
+        if load_checkpoint(self.accelerator, directory):
+            log.info("Resumed %s at step %d.", directory.name, self.step)
+
+    @property
+    def step(self) -> int:
+        """Updates of the student so far, resumed ones included."""
+        return self._progress.step
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in steps, over all starts."""
+        return self._progress.seconds
+
+    @property
+    def plain(self) -> nn.Module:
+        """The student without accelerate's wrapping."""
+        return self.accelerator.unwrap_model(self.networks["student"])
+
+    def averaged(self) -> dict[str, Tensor]:
+        """The student's trained parameters, averaged over the steps."""
+        return dict(self._progress.ema)
+
+    def run(
+        self,
+        source: Source,
+        draw: DrawConfig,
+        on_sample: Callable[[int], None] | None = None,
+        until: int | None = None,
+    ) -> None:
+        """Train up to `until` or the config's steps. Raises FloatingPointError when a loss is not finite."""
+        end = min(self.config.steps, until if until is not None else self.config.steps)
+        main = self.accelerator.is_main_process
+        bar = tqdm(total=self.config.steps, initial=self.step, desc=self.directory.name, disable=not main)
+        history = (self.directory / "losses.jsonl").open("a", encoding="utf-8") if main else None
+        try:
+            while self.step < end:
+                started = clock.perf_counter()
+                values = self._one(source, draw)
+                self._progress.seconds += clock.perf_counter() - started
+                if history:
+                    record = {"step": self.step, "seconds": round(self.seconds, 2), **values}
+                    history.write(json.dumps(record) + "\n")
+                bar.update(1)
+                bar.set_postfix({n: f"{v:.3f}" for n, v in values.items()}, refresh=False)
+                if self.step % self.config.checkpoint_every == 0 or self.step == end:
+                    if history:
+                        history.flush()
+                        plot_losses(self.directory)
+                    save_checkpoint(self.accelerator, self.directory)
+                if on_sample and main and (self.step % self.config.sample_every == 0 or self.step == end):
+                    on_sample(self.step)
+        except KeyboardInterrupt:
+            save_checkpoint(self.accelerator, self.directory)
+            log.warning("Stopped at step %d; run the same command again to go on.", self.step)
+            raise
+        finally:
+            if history:
+                history.close()
+            bar.close()
+
+    def _one(self, source: Source, draw: DrawConfig) -> dict[str, float]:
+        number = self.step
+        generator = generator_for(
+            self.seed, number * self.accelerator.num_processes + self.accelerator.process_index, STREAM
+        )
+        with self._kernels():
+            return self._step(number, source.draw(draw, generator, self._predict_without_gradients))
+
+    def _step(self, number: int, batch: Batch) -> dict[str, float]:
+        with self.accelerator.autocast():
+            predicted = clean_from(
+                self.velocity_of(self.networks["student"]), batch.x, batch.time, batch.conditions
+            )
+            predicted = predicted.float()
+            active = {n: o for n, o in self.objectives.items() if number >= self.config.begin.get(n, 0)}
+            terms = {name: o.generator_loss(predicted, batch) for name, o in active.items()}
+        loss = torch.stack([self.config.weights[name] * term for name, term in terms.items()]).sum()
+        self._update("student", loss)
+        self._progress.advance(self.plain, self.config.ema_decay)
+        values = {"loss": float(loss.detach()), **{n: float(t.detach()) for n, t in terms.items()}}
+        if not math.isfinite(values["loss"]):
+            raise FloatingPointError(
+                f"The loss of {self.directory.name} became {values['loss']} at step {number}: lower the "
+                "learning rate and start again from the last checkpoint."
+            )
+        for name, objective in active.items():
+            values |= self._train_critic(name, objective, predicted.detach(), batch)
+        return values
+
+    def _kernels(self) -> AbstractContextManager[None]:
+        """Plain attention on a CPU: the fused one's bfloat16 backward pass took 40 % of a step there."""
+        if self.accelerator.device.type == "cpu":
+            return sdpa_kernel(SDPBackend.MATH)  # type: ignore[no-any-return]
+        return nullcontext()
+
+    def _train_critic(
+        self, name: str, objective: Objective, predicted: Tensor, batch: Batch
+    ) -> dict[str, float]:
+        values: dict[str, float] = {}
+        if objective.critic is None:
+            return values
+        for _ in range(self.config.critic_updates.get(name, 1)):
+            with self.accelerator.autocast():
+                losses = objective.critic_losses(self.networks[name], predicted, batch)
+            self._update(name, torch.stack(list(losses.values())).sum())
+            values = {f"{name}.{key}": float(value.detach()) for key, value in losses.items()}
+        return values
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        for optimizer in self._optimizers[name]:
+            optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.networks[name].parameters(), self.config.clip)
+        for optimizer, schedule in zip(self._optimizers[name], self._schedules[name], strict=True):
+            optimizer.step()
+            schedule.step()
+
+    @torch.no_grad()
+    def _predict_without_gradients(self, x: Tensor, time: Tensor, conditions: Conditions) -> Tensor:
+        with self.accelerator.autocast():
+            return clean_from(self.velocity_of(self.plain), x, time, conditions).float()
+
+    def _rate(self, name: str) -> Callable[[int], float]:
+        """An objective's network has as many updates as its steps times its updates per step."""
+        updates = self.config.critic_updates.get(name, 1)
+        steps = max(1, self.config.steps - self.config.begin.get(name, 0)) * updates
+        # accelerate advances a schedule once per process and call.
+        many = self.accelerator.num_processes
+        return cosine_with_warmup(steps * many, self.config.warmup * many, self.config.final_lr)
