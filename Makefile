@@ -5,7 +5,7 @@ VENV := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup demo test test-unit test-host test-browser lint format screenshots thumbnails
+.PHONY: help python setup demo phone test-phone test test-unit test-host test-browser lint format screenshots thumbnails
 .PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml tables clean
 
 help:  ## List the commands
@@ -20,6 +20,12 @@ setup: python  ## Make .venv, .comfyui (the real ComfyUI) and .device; a second 
 
 demo: setup  ## Run the quickstart in ComfyUI and on a paired device, and compare the two videos
 	@PYTHONPATH=tools:tests $(VENV)/python -m demo $(DEMO)
+
+phone: python  ## Build the phone's app, which the bridge serves and the wheel carries
+	@$(PYTHON) tools/phone.py build
+
+test-phone: python  ## Run the tests of the phone's app: its arithmetic, storage and protocol
+	@$(PYTHON) tools/phone.py test
 
 test: setup  ## Run all tests: unit, in the real ComfyUI, and in a browser
 	@$(VENV)/python -m pytest tests/unit tests/host tests/browser
@@ -40,6 +46,7 @@ lint: python  ## Check style, formatting, types and the one-way imports
 	@$(VENV)/ruff format --check .
 	@$(VENV)/python tools/typecheck.py
 	@$(VENV)/lint-imports
+	@$(PYTHON) tools/phone.py check
 
 format: python  ## Put the code into the one format
 	@$(PYTHON) tools/environments.py dev

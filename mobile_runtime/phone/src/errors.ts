@@ -37,7 +37,9 @@ export class AppError extends Error {
 /** What an error is called here: its own code, `cancelled` for an abort, or null for one that is foreign. */
 export function problemOf(error: unknown): Problem | null {
   if (error instanceof AppError) return error.problem;
-  if (error instanceof DOMException && error.name === "AbortError") return "cancelled";
+  // The engine has a class of its own for what a person stopped.
+  if (error instanceof Error && (error.name === "AbortError" || error.name === "Cancelled"))
+    return "cancelled";
   if (error instanceof DOMException && error.name === "QuotaExceededError") return "storage_full";
   return null;
 }

@@ -30,6 +30,8 @@ scope.addEventListener("fetch", (event) => {
 
 scope.addEventListener("message", (event) => {
   if (event.data === "take-over") void scope.skipWaiting();
+  const { keep } = (event.data ?? {}) as { keep?: unknown };
+  if (typeof keep === "string") event.waitUntil(keepLater(keep));
 });
 
 async function install(): Promise<void> {
@@ -43,6 +45,11 @@ async function install(): Promise<void> {
       await cache.put(entry.url, known ?? (await fetchVerified(entry)));
     }),
   );
+}
+
+/** Keep a runtime before it is needed: the files whose addresses begin so. */
+async function keepLater(prefix: string): Promise<void> {
+  for (const entry of entries.values()) if (entry.later && entry.url.startsWith(prefix)) await answer(entry);
 }
 
 async function activate(): Promise<void> {

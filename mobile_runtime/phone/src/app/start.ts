@@ -1,0 +1,79 @@
+/** What happens when the app opens, in order; the invitation leaves the address bar first. */
+
+import { effect } from "@preact/signals";
+import { type Invitation, invitationOf } from "../protocol/invitation";
+import type { Pairing } from "../protocol/pair";
+import * as db from "../storage/db";
+import { probe } from "../work/capability";
+import { connect, wake } from "./desk";
+import { follow } from "./navigate";
+import { keepRuntime, stayOffline } from "./offline";
+import { refresh } from "./shelf";
+import * as state from "./state";
+import { guard } from "./studio";
+import { language, t } from "./words";
+
+/** Start the app. */
+export async function start(): Promise<void> {
+  state.invitation.value = takeInvitation();
+  follow();
+  language.subscribe((code) => {
+    document.documentElement.lang = code;
+  });
+  const capability = await probe();
+  state.capability.value = capability;
+  if (!capability.secure || !capability.storage) {
+    state.ready.value = true;
+    return;
+  }
+  if (!(await onlyTab())) {
+    state.elsewhere.value = true;
+    state.ready.value = true;
+    return;
+  }
+  noticeCrash();
+  await refresh();
+  const pairing = await db.get<Pairing>("keep", "pairing");
+  state.pairing.value = pairing ?? null;
+  state.ready.value = true;
+  if (pairing) connect(pairing);
+  window.addEventListener("online", wake);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
+  await stayOffline();
+  // Megabytes come only once there is a desk to make videos for.
+  effect(() => {
+    const plan = state.choice.value?.plan;
+    if (plan && state.pairing.value && state.offline.value === "yes") void keepRuntime(plan);
+  });
+}
+
+/** The invitation in the address, which forgets it at once: no screenshot, bookmark or history may hold it. */
+function takeInvitation(): Invitation | null {
+  const address = location.href;
+  if (location.hash) history.replaceState(history.state, "", location.pathname);
+  try {
+    return invitationOf(address);
+  } catch {
+    state.badInvitation.value = true;
+    return null;
+  }
+}
+
+/** Hold the lock of the one tab that may use the storage; false where another tab has it. */
+function onlyTab(): Promise<boolean> {
+  return new Promise((resolve) => {
+    void navigator.locks.request("pocketvideo", { ifAvailable: true }, (lock) => {
+      resolve(lock !== null);
+      // Held until the tab ends.
+      return lock ? new Promise(() => {}) : undefined;
+    });
+  });
+}
+
+function noticeCrash(): void {
+  const crashed = guard.settle();
+  state.caution.value = guard.caution;
+  if (!crashed) return;
+  const text = t(guard.caution === 2 && state.capability.value?.gpu ? "crashed_wasm" : "crashed");
+  state.notice.value = { tone: "bad", text };
+}

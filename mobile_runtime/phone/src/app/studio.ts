@@ -1,0 +1,140 @@
+/** Making videos: the engine's runs, their progress on the screen, and what is kept of them. */
+
+import type { InputValue, SelfTestReport } from "../engine";
+import { problemOf } from "../errors";
+import type { Values } from "../protocol/messages";
+import { drawResultId } from "../protocol/results";
+import * as db from "../storage/db";
+import type { DownloadProgress, Installed } from "../storage/worker";
+import { stayAwake } from "../work/awake";
+import { type Generated, type GenerateProgress, generate } from "../work/generate";
+import { Guard } from "../work/guard";
+import { saveVideo, type VideoRecord } from "../work/videos";
+import { describeProblem } from "./problems";
+import { refresh, storage } from "./shelf";
+import * as state from "./state";
+import { t } from "./words";
+
+export const guard = new Guard(localStorage);
+
+/** Run a bundle; with `values` null only its self-test. A run that kills the tab is noticed at the next start. */
+export async function runBundle(
+  installed: Installed,
+  values: Readonly<Record<string, InputValue>> | null,
+  onProgress: (told: GenerateProgress) => void,
+  signal: AbortSignal,
+): Promise<Generated | null> {
+  const choice = state.choice.value;
+  if (!choice) throw new Error("The capabilities are not known yet.");
+  const leave = guard.enter(document, window);
+  try {
+    return await generate(installed, values, { choice, tested, remember }, onProgress, signal);
+  } finally {
+    leave();
+  }
+}
+
+/** Make a video because a person here asked for it; its id, or null where none was made. */
+export async function make(
+  installed: Installed,
+  values: Readonly<Record<string, InputValue>>,
+): Promise<string | null> {
+  if (state.activity.value) return null;
+  const controller = new AbortController();
+  const release = stayAwake();
+  const { bundleId, manifest } = installed;
+  state.notice.value = null;
+  state.activity.value = state.doing("make", bundleId, manifest.name, "prepare", () => controller.abort());
+  try {
+    const made = await runBundle(installed, values, showGenerate, controller.signal);
+    if (!made) return null;
+    const id = drawResultId();
+    await keepVideo(bundleId, made, made.report.values, id, false);
+    return id;
+  } catch (error) {
+    if (problemOf(error) !== "cancelled") await explain(error, installed);
+    return null;
+  } finally {
+    release();
+    state.activity.value = null;
+    await refresh();
+  }
+}
+
+/** Keep a finished run as a video with the settings that made it. */
+export async function keepVideo(
+  bundleId: string,
+  made: Generated,
+  values: Values,
+  id: string,
+  sent: boolean,
+): Promise<void> {
+  state.change({ stage: "encode", fraction: null, secondsLeft: null });
+  const { encode, poster } = await import("../video/encode");
+  const { blob, mime } = await encode(made, made.webp !== null);
+  const record: VideoRecord = {
+    id,
+    bundleId,
+    workflow: state.workflows.value.find((one) => one.bundleId === bundleId)?.manifest.name ?? "",
+    values,
+    made: Date.now(),
+    seconds: made.report.seconds,
+    mime,
+    width: made.width,
+    height: made.height,
+    frames: made.frames.length,
+    fps: made.fps,
+    video: blob,
+    poster: await poster(made),
+    sent,
+  };
+  await saveVideo(record);
+}
+
+export function showDownload(told: DownloadProgress): void {
+  state.change({
+    stage: told.stage,
+    title: told.name,
+    fraction: told.total ? told.done / told.total : 1,
+    bytes: { done: told.done, total: told.total },
+  });
+}
+
+export function showGenerate({ stage, event, fellBack }: GenerateProgress): void {
+  const preview = event?.preview ?? state.activity.value?.preview ?? null;
+  state.change({
+    stage,
+    fellBack,
+    preview,
+    bytes: null,
+    fraction: event?.fraction ?? null,
+    step: event?.step ?? 0,
+    steps: event?.total ?? 0,
+    secondsLeft: event?.secondsLeft ?? null,
+  });
+}
+
+/** Say what went wrong; where files may have changed on the disk, look, so that the words can say so. */
+async function explain(error: unknown, { bundleId }: Installed): Promise<void> {
+  const name = error instanceof Error ? error.name : "";
+  if (name === "BundleError" || name === "SelfTestError") {
+    await db.remove("keep", testKey(bundleId, "webgpu"));
+    await db.remove("keep", testKey(bundleId, "wasm"));
+    const broken = await storage().call("verify", bundleId);
+    if (broken > 0) {
+      state.notice.value = { tone: "bad", text: t("files_broken", { count: broken }) };
+      return;
+    }
+  }
+  state.notice.value = { tone: "bad", text: describeProblem(error) };
+}
+
+const testKey = (bundleId: string, plan: string) => `tested:${bundleId}:${plan}`;
+
+async function tested(bundleId: string, plan: string): Promise<boolean> {
+  return (await db.get("keep", testKey(bundleId, plan))) !== undefined;
+}
+
+async function remember(bundleId: string, plan: string, report: SelfTestReport): Promise<void> {
+  await db.put("keep", testKey(bundleId, plan), { made: Date.now(), report });
+}

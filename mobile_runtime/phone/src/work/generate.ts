@@ -1,0 +1,85 @@
+/** One video from one bundle: self-test before the first use, the run, and a slower way where the fast one fails. */
+
+import {
+  DeviceLostError,
+  type Engine,
+  type InputValue,
+  openEngine,
+  PlanError,
+  type ProgressEvent,
+  type RunResult,
+  type SelfTestReport,
+} from "../engine";
+import { ROOT } from "../storage/opfs";
+import type { Installed } from "../storage/store";
+import { BLOBS } from "../storage/store";
+import type { Choice } from "./capability";
+
+export interface Surroundings {
+  readonly choice: Choice;
+  /** Whether this bundle passed its self-test on this plan before. */
+  tested(bundleId: string, plan: Choice["plan"]): Promise<boolean>;
+  remember(bundleId: string, plan: Choice["plan"], report: SelfTestReport): Promise<void>;
+}
+
+export type GenerateStage = "prepare" | "self_test" | "run";
+
+export interface GenerateProgress {
+  readonly stage: GenerateStage;
+  /** Whether the GPU gave up, and the processor took over. */
+  readonly fellBack: boolean;
+  readonly event: ProgressEvent | null;
+}
+
+export interface Generated extends RunResult {
+  readonly selfTest: SelfTestReport | null;
+  readonly fellBack: boolean;
+}
+
+/** Run a bundle; with `values` null only its self-test. Raises the engine's errors. */
+export async function generate(
+  installed: Installed,
+  values: Readonly<Record<string, InputValue>> | null,
+  surroundings: Surroundings,
+  onProgress: (progress: GenerateProgress) => void,
+  signal: AbortSignal,
+): Promise<Generated | null> {
+  let { choice } = surroundings;
+  let fellBack = false;
+  for (;;) {
+    onProgress({ stage: "prepare", fellBack, event: null });
+    let engine: Engine | null = null;
+    try {
+      engine = await openEngine({
+        manifest: installed.manifest,
+        source: { kind: "opfs", directory: `${ROOT}/${BLOBS}` },
+        plan: choice.plan,
+        threads: choice.threads,
+        budgetBytes: choice.budgetBytes,
+      });
+      signal.throwIfAborted();
+      let selfTest: SelfTestReport | null = null;
+      if (values === null || !(await surroundings.tested(installed.bundleId, choice.plan))) {
+        selfTest = await engine.selfTest({
+          signal,
+          onProgress: (event) => onProgress({ stage: "self_test", fellBack, event }),
+        });
+        await surroundings.remember(installed.bundleId, choice.plan, selfTest);
+      }
+      if (values === null) return null;
+      const result = await engine.run(values, {
+        signal,
+        onProgress: (event) => onProgress({ stage: "run", fellBack, event }),
+      });
+      return { ...result, selfTest, fellBack };
+    } catch (error) {
+      const gpuFailed = error instanceof PlanError || error instanceof DeviceLostError;
+      if (!gpuFailed || choice.plan !== "webgpu" || signal.aborted) throw error;
+      choice = { ...choice, plan: "wasm" };
+      fellBack = true;
+    } finally {
+      // The memory of WebAssembly comes back only with the end of its worker.
+      engine?.close();
+    }
+  }
+}
