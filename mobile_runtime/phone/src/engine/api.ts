@@ -26,7 +26,7 @@ export interface BlobSource {
 }
 
 export interface EngineOptions {
-  /** The checked manifest (`parseManifest`). */
+  /** Whose bytes had the digest that the bundle is known by; the engine checks everything else of it. */
   readonly manifest: Manifest;
   readonly source: SourceSpec;
   readonly plan: Plan;

@@ -1,6 +1,7 @@
 /** The worker that owns the runtime: one bundle, one job at a time. */
 
 import type { EngineOptions, ProgressEvent, RunResult } from "./api";
+import { checkManifest } from "./bundle/check";
 import { EngineError, plainError } from "./errors";
 import type { Answer, Request } from "./messages";
 import { runPlan, type Workshop } from "./plan/run";
@@ -54,6 +55,7 @@ async function answer(request: Exclude<Request, { call: "cancel" }>, signal: Abo
 }
 
 async function open({ manifest, source, plan, threads, budgetBytes }: EngineOptions): Promise<Workshop> {
+  checkManifest(manifest);
   const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
   const runtime = await openRuntime(plan, threads ?? cores);
   return {
