@@ -30,7 +30,7 @@ SHIPPED = (
     r"locales/[a-z-]+/[A-Za-z]+\.json",
     r"subgraphs/[^/]+\.json",
     r"models/pocketvideo/[^/]+\.(safetensors|md)",
-    r"pocketvideo/training/recipes/[^/]+\.json",
+    r"pocketvideo/training/(fewstep/)?recipes/[^/]+\.json",
     r"pocketvideo/export/widgets\.json",
     r"models/pocketvideo/\.gitkeep",
     r"README\.md|CHANGELOG\.md|LICENSE|pyproject\.toml|requirements\.txt",

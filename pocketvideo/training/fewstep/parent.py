@@ -74,7 +74,7 @@ def pocket_velocity(network: torch.nn.Module) -> Velocity:
     """The velocity of our own denoiser."""
 
     def velocity(x: Tensor, times: Tensor, conditions: Conditions) -> Tensor:
-        return network(x, times, conditions.context, conditions.mask, conditions.motion)  # type: ignore[no-any-return]
+        return network(x, times, conditions.context, conditions.mask, conditions.motion)
 
     return velocity
 

@@ -16,6 +16,7 @@ from torch import nn
 from ...eval.adherence import adherence
 from ...eval.sheet import contact_sheet
 from ...models.checkpoint import PocketModel, load_model
+from ...models.denoiser import Denoiser
 from ...models.sampling import generate
 from ..data.shapes import training_spec
 from ..latents import LatentSet, cache_latents
@@ -137,7 +138,7 @@ def build_trainer(directory: Path, recipe: dict[str, Any], parent: PocketModel) 
 def build_objectives(
     recipe: dict[str, Any],
     config: TrainConfig,
-    teacher: nn.Module,
+    teacher: Denoiser,
     settings: StudentConfig,
     empty: tuple[torch.Tensor, torch.Tensor],
 ) -> dict[str, Objective]:
@@ -150,18 +151,17 @@ def build_objectives(
             made[name] = Regression(**section)
         elif name == "adversarial":
             heads = HeadsConfig(**_tuples(section.pop("heads")))
-            features = block_features(teacher.blocks, heads.stages, pocket_velocity(teacher))
+            features = block_features(list(teacher.blocks), heads.stages, pocket_velocity(teacher))
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed + 1)
-                critic = Heads(heads, teacher.config.width, teacher.config.text_width)
+                critic = Heads(heads, teacher.config.width, teacher.config.text_width or 0)
             made[name] = Adversarial(features, critic, **section)
         elif name == "distribution":
-            fake = copy.deepcopy(teacher)
-            fake = (
+            fake: nn.Module = copy.deepcopy(teacher)
+            if settings.kind == "lora":
+                fake = with_lora(fake, settings, seed)
+            else:
                 fake.train().requires_grad_(True)
-                if settings.kind == "full"
-                else with_lora(fake, settings, seed)
-            )
             velocity = guided(pocket_velocity(teacher), recipe["trajectories"]["guidance"], empty)
             made[name] = DistributionMatching(velocity, fake, pocket_velocity, **section)
         else:
