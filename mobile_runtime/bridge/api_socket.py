@@ -89,6 +89,8 @@ class DeviceSocket:
             either: set[asyncio.Future[Any]] = {reading, self._end}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if self._end.done():
+                # Who still reads would take the other side's farewell away, and the close would be abrupt.
+                await _cancel(reading, self._feeding)
                 await self._farewell(self._end.result())
         finally:
             if self._core.sockets.get(device_id) is self:

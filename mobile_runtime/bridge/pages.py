@@ -80,7 +80,7 @@ class Pages:
     def __init__(self, authority: Authority, desk_name: str, address: str, app: Path) -> None:
         self.app = dict(_index(app))
         short = authority.fingerprint[:8]
-        self.trust = _trust_page(authority, desk_name, address).encode("utf-8")
+        self.trust = _trust_page(authority, desk_name, address, bool(self.app)).encode("utf-8")
         self.style = (TEMPLATES / "trust.css").read_bytes()
         self.certificate = Download(
             authority.certificate, "application/x-x509-ca-cert", f"pocketvideo-{short}.crt"
@@ -141,7 +141,7 @@ def _index(folder: Path) -> Iterator[tuple[str, AppFile]]:
                 yield name, AppFile(path, kind, cache)
 
 
-def _trust_page(authority: Authority, desk_name: str, address: str) -> str:
+def _trust_page(authority: Authority, desk_name: str, address: str, has_app: bool) -> str:
     text = (TEMPLATES / "trust.html").read_text(encoding="utf-8")
     port = address.rpartition(":")[2]
     digits = authority.fingerprint.upper()
@@ -154,6 +154,10 @@ def _trust_page(authority: Authority, desk_name: str, address: str) -> str:
         "short": authority.fingerprint[:8],
     }.items():
         text = text.replace(f"{{{{{name}}}}}", html.escape(value))
+    go = '<a class="button quiet" href="/">Continue without installing</a>'
+    if not has_app:
+        go = "The phone's app is not part of this installation; the Python agent needs nothing from here."
+    text = text.replace("{{go}}", go)
     return text.replace("{{fingerprint}}", "<br>".join(html.escape(row) for row in rows))
 
 
