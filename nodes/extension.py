@@ -27,6 +27,7 @@ class PocketVideoExtension(ComfyExtension):
         from .leap import PocketVideoLeap
         from .leap_report import PocketVideoLeapReport
         from .loader import PocketVideoModelLoader
+        from .run_on_device import PocketVideoRunOnDevice
         from .send_to_device import PocketVideoSendToDevice
         from .temporal_token_merge import PocketVideoTemporalTokenMerge
 
@@ -36,6 +37,7 @@ class PocketVideoExtension(ComfyExtension):
             PocketVideoImageToVideo,
             PocketVideoExampleImage,
             PocketVideoSendToDevice,
+            PocketVideoRunOnDevice,
             PocketVideoLeap,
             PocketVideoLeapReport,
             PocketVideoTemporalTokenMerge,

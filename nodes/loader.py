@@ -6,11 +6,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..desk.hub import HubFile, fetch
+from ..desk.hub_models import HUB
 from .host import folders
-from .host.hub import HubFile, fetch
 
 LOCAL = "models folder"
-HUB = "Hugging Face Hub"
 
 
 class PocketVideoModelLoader(io.ComfyNode):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "comfyui_pocketvideo"
-ROOMS = ("nodes", "pocketvideo", "mobile_runtime")
+ROOMS = ("nodes", "cli", "desk", "pocketvideo", "mobile_runtime")
 # Helpers of tests, demo and set-up: modules of their own, outside the package.
 HELPER_ROOTS = ("tests", "tools")
 

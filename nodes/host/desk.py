@@ -1,12 +1,13 @@
-"""This ComfyUI as a desk: one bridge for the whole process, made at its first use.
+"""This ComfyUI as a desk: one bridge, one queue of sends, one shelf of results, made at their first use.
 
-Nothing here listens by itself (T3, T21): the bridge starts when the user pairs a device or sends a job.
+Nothing here listens by itself (T3, T21): the bridge starts when the user pairs a device, sends a workflow or
+turns it on.
 """
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-import json
 import logging
 import os
 import socket
@@ -16,22 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 import folder_paths
 
+from ...desk.devices import described
+from ...desk.errors import DeskError, missing
+from ...desk.folder import BridgeSettings, StateFolder
+from ...desk.names import PathError
+from ...desk.pipeline import Workshop
+from ...desk.results import ResultShelf, SentBack
+from ...desk.sends import SendManager
+from .folders import output_place
+from .lookups import HostLookups
+from .news import News
+
 if TYPE_CHECKING:
-    from ...mobile_runtime.bridge import Bridge, DeviceInfo
+    from ...desk.bridge import DeskBridge
+    from ...mobile_runtime.bridge import DeviceInfo
 
 logger = logging.getLogger(__name__)
 
 STATE_VARIABLE = "POCKETVIDEO_STATE_DIR"
-SETTINGS = "desk.json"
 LOOPBACK = "127.0.0.1"
-
-_lock = threading.Lock()
-_bridge: Bridge | None = None
-_bridge_address = ""
-
-
-class DeskError(RuntimeError):
-    """The desk cannot do what the user asked; one sentence to show as it is."""
+SENDS, DEVICES, RESULTS = "pocketvideo.sends", "pocketvideo.devices", "pocketvideo.results"
 
 
 def state_folder() -> Path:
@@ -40,30 +45,154 @@ def state_folder() -> Path:
     return Path(named) if named else Path(folder_paths.get_system_user_directory("pocketvideo"))
 
 
-def bridge(address: str | None = None) -> Bridge:
-    """The process's one bridge, on `address` or the one used last. Raises DeskError.
+@functools.cache
+def host_desk() -> HostDesk:
+    """The process's one desk."""
+    return HostDesk(StateFolder(state_folder()))
 
-    Changing the address stops the bridge on the old one.
-    """
-    global _bridge, _bridge_address
-    try:
-        from ...mobile_runtime.bridge import Bridge
-    except ImportError as error:
-        raise DeskError(_missing(error)) from error
-    with _lock:
-        wanted = address or _bridge_address or _saved_address()
-        if _bridge is None or wanted != _bridge_address:
-            if _bridge is not None:
-                _bridge.stop()
-            _bridge, _bridge_address = Bridge(state_folder() / "bridge", wanted), wanted
-        if address:
-            _save_address(wanted)
-        return _bridge
+
+class HostDesk:
+    """What ComfyUI's routes and nodes share. All methods may be called from any thread."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        from comfy.cli_args import args
+
+        self.folder = folder
+        self.workshop = Workshop(folder)
+        self.news = News(
+            _broadcast, {SENDS: self.sends_list, DEVICES: self.news_of_devices, RESULTS: self.results}
+        )
+        self.sends = SendManager(
+            self.workshop, self.bridge, HostLookups, functools.partial(self.news.changed, SENDS)
+        )
+        self._shelf = ResultShelf(
+            folder,
+            _place,
+            metadata=not args.disable_metadata,
+            changed=functools.partial(self.news.changed, RESULTS),
+        )
+        self._lock = threading.RLock()
+        self._bridge: DeskBridge | None = None
+
+    # -- the bridge ---------------------------------------------------------------------------------------
+
+    def bridge(self) -> DeskBridge:
+        """The one bridge, listening or not. Raises DeskError where a package is missing."""
+        try:
+            from ...desk.bridge import DeskBridge
+        except ImportError as error:
+            raise missing(error) from error
+        with self._lock:
+            if self._bridge is None:
+                self._bridge = DeskBridge(
+                    self.folder,
+                    "ComfyUI",
+                    self.folder.settings(),
+                    on_result=self._take_result,
+                    discoverable=True,
+                )
+                self.news.watch(DEVICES, self.is_running)
+            return self._bridge
+
+    def is_running(self) -> bool:
+        """Whether the bridge listens."""
+        bridge = self._bridge
+        return bridge is not None and bridge.running
+
+    def start(self) -> None:
+        """Listen. Raises DeskError and BridgeError."""
+        self.bridge().start()
+        self.news.changed(DEVICES)
+
+    def stop(self) -> None:
+        """Stop listening; what is being sent waits until it is on again."""
+        with self._lock:
+            if self._bridge is not None:
+                self._bridge.stop()
+        self.news.changed(DEVICES)
+
+    def configure(self, settings: BridgeSettings) -> None:
+        """Keep what the user chose; a running bridge moves there, or stays where it was if it cannot.
+
+        Raises DeskError and BridgeError.
+        """
+        with self._lock:
+            before = self.bridge()
+            if settings == before.settings:
+                return
+            running = before.running
+            before.stop()
+            self._bridge = None
+            self.folder.save_settings(settings)
+            try:
+                moved = self.bridge()
+                if running:
+                    moved.start()
+            except BaseException:
+                self.folder.save_settings(before.settings)
+                self._bridge = before
+                if running:
+                    before.start()
+                raise
+        self.news.changed(DEVICES)
+
+    # -- what pages are told ------------------------------------------------------------------------------
+
+    def devices(self) -> dict[str, Any]:
+        """As `GET /devices` tells it (docs/desk-api.md)."""
+        bridge = self.bridge()
+        address = bridge.address
+        port = address.rpartition(":")[2]
+        return {
+            "devices": [described(device) for device in bridge.devices()],
+            "address": address,
+            "addresses": local_addresses(),
+            "port": int(port) if port.isdecimal() else bridge.settings.port,
+            "running": bridge.running,
+        }
+
+    def news_of_devices(self) -> dict[str, Any]:
+        """The same with the number of devices that wait; their codes are for who asks, not for everybody."""
+        return {**self.devices(), "pending": len(self.bridge().pending())}
+
+    def settings(self) -> dict[str, Any]:
+        """As `GET /settings` tells it."""
+        kept = self.folder.settings()
+        return {
+            "address": kept.address,
+            "port": kept.port,
+            "names": list(kept.names),
+            "addresses": local_addresses(),
+            "running": self.is_running(),
+        }
+
+    def sends_list(self) -> dict[str, Any]:
+        """As `GET /sends` tells it."""
+        return {"sends": self.sends.list()}
+
+    def results(self) -> dict[str, Any]:
+        """As `GET /results` tells it."""
+        return {"results": self._shelf.newest()}
+
+    def _take_result(self, file: Path, told: Any, device: DeviceInfo) -> None:
+        self._shelf.put(
+            SentBack(
+                file,
+                told.result_id,
+                told.bundle_id,
+                told.name,
+                told.values,
+                told.seconds,
+                told.mime,
+                device.name,
+            )
+        )
 
 
 def paired_devices() -> list[DeviceInfo]:
-    """The paired devices, without starting anything; none where nobody ever paired one. Raises DeskError."""
-    return list(bridge().devices()) if (state_folder() / "bridge").is_dir() else []
+    """The paired devices, without making anything; none where nobody ever paired one. Raises DeskError."""
+    desk = host_desk()
+    return list(desk.bridge().devices()) if desk.folder.bridge.is_dir() else []
 
 
 def local_addresses() -> list[str]:
@@ -89,24 +218,17 @@ def local_addresses() -> list[str]:
     return found
 
 
-def _saved_address() -> str:
+def _place(prefix: str, extension: str) -> tuple[Path, str]:
     try:
-        saved: Any = json.loads((state_folder() / SETTINGS).read_text(encoding="utf-8"))["address"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return LOOPBACK
-    return saved if isinstance(saved, str) else LOOPBACK
+        return output_place(prefix, extension=extension)
+    except PathError as error:
+        raise DeskError(str(error)) from error
 
 
-def _save_address(address: str) -> None:
-    path = state_folder() / SETTINGS
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"address": address}), encoding="utf-8")
-    temporary.replace(path)
+def _broadcast(event: str, detail: dict[str, Any]) -> None:
+    from server import PromptServer
 
-
-def _missing(error: ImportError) -> str:
-    return (
-        f"Talking to a device needs the Python package {error.name or 'cryptography'}: run "
-        '`pip install "pocketvideo[bridge]"` in ComfyUI\'s environment and start ComfyUI again.'
-    )
+    # Code that uses ComfyUI as a library has no server.
+    server = getattr(PromptServer, "instance", None)
+    if server is not None:
+        server.send_sync(event, detail)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import folder_paths
 
-from .names import PathError, checked_relative, inside
+from ...desk.names import PathError, checked_relative, inside
 
 FOLDER = "pocketvideo"
 EXTENSION = ".safetensors"
@@ -69,8 +69,10 @@ def input_image_path(name: str) -> Path:
     return path
 
 
-def output_place(prefix: str, width: int = 0, height: int = 0) -> tuple[Path, str]:
-    """The next free MP4 name for a prefix, and its subfolder in ComfyUI's output folder. Raises PathError.
+def output_place(
+    prefix: str, width: int = 0, height: int = 0, *, extension: str = ".mp4"
+) -> tuple[Path, str]:
+    """The next free name for a prefix, and its subfolder in ComfyUI's output folder. Raises PathError.
 
     `%width%`, `%date:...%` and the like mean what they do in Save Video.
     """
@@ -81,7 +83,7 @@ def output_place(prefix: str, width: int = 0, height: int = 0) -> tuple[Path, st
         raise PathError(
             f"{prefix!r:.200} cannot be a place in ComfyUI's output folder: use a name such as video/device."
         ) from error
-    path = Path(folder) / f"{name}_{counter:05}_.mp4"
+    path = Path(folder) / f"{name}_{counter:05}_{extension}"
     if not name.isprintable() or not inside(path, Path(output)):
         raise PathError(
             f"{prefix!r:.200} leads out of ComfyUI's output folder: use a name such as video/device."

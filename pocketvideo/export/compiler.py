@@ -20,6 +20,9 @@ from .parts import plan_parts
 from .plan import Lookups, Plan, PlanBuilder
 from .prompt import Node, ancestors, check_prompt, read_node
 
+# Where a workflow may end for a device, the likeliest wish first.
+ENDS = ("PocketVideoSendToDevice", "PocketVideoRunOnDevice", "SaveVideo", "SaveAnimatedWEBP")
+
 
 def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) -> Plan:
     """Compile the part of a workflow that the output node depends on.
@@ -28,7 +31,7 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
         prompt: a ComfyUI prompt in API format, or a workflow as the editor saves it. It may be any JSON:
             nothing in it is trusted.
         output_node_id: the node to end in; `None` takes the prompt's one Send to Device node, else its one
-            Save Video node.
+            Run on Device node, else its one Save Video node.
         lookups: what the desk knows of the models and images that the prompt names.
 
     Raises:
@@ -62,7 +65,7 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
 
 
 def _find_output(prompt: dict[str, Any]) -> str:
-    found: dict[str, list[str]] = {"PocketVideoSendToDevice": [], "SaveVideo": [], "SaveAnimatedWEBP": []}
+    found: dict[str, list[str]] = {name: [] for name in ENDS}
     for node_id, raw in prompt.items():
         class_type = raw.get("class_type") if isinstance(raw, dict) else None
         if isinstance(node_id, str) and isinstance(class_type, str) and class_type in found:

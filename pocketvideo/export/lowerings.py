@@ -98,8 +98,16 @@ def lower_save_video(node: Reader, build: PlanBuilder, lookups: Lookups) -> tupl
 
 
 @lowering("PocketVideoSendToDevice", output=True)
-def lower_send(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Photo]:
-    """Send to Device: where the plan ends. Seen from a node after it, it is the frames that went in."""
+def lower_send(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[()]:
+    """Send to Device: where the plan ends."""
+    frames = linked_frames(node, "images")
+    build.op("video", "write_video", frames=frames, fps=node.number("fps", 1.0, MAX_FPS))
+    return ()
+
+
+@lowering("PocketVideoRunOnDevice", output=True)
+def lower_run(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Photo]:
+    """Run on Device: where the plan ends. Seen from a node after it, it is the frames that went in."""
     frames = linked_frames(node, "images")
     if node.is_end:
         build.op("video", "write_video", frames=frames, fps=node.number("fps", 1.0, MAX_FPS))

@@ -23,6 +23,7 @@ NODE_IDS = (
     "PocketVideoModelLoader",
     "PocketVideoEmptyLatent",
     "PocketVideoImageToVideo",
+    "PocketVideoRunOnDevice",
     "PocketVideoSendToDevice",
     "PocketVideoExampleImage",
     "PocketVideoLeap",

@@ -19,10 +19,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "comfyui_pocketvideo"
 # The one command that reads a published .pth, to write it as safetensors.
 PICKLE_READER = "pocketvideo/models/convert.py"
-CODE_ROOMS = ("nodes", "pocketvideo", "mobile_runtime")
+CODE_ROOMS = ("nodes", "cli", "desk", "pocketvideo", "mobile_runtime")
 SHIPPED = (
-    r"__init__\.py",
-    r"(nodes|pocketvideo|mobile_runtime)/.*\.py",
+    r"__(init|main)__\.py",
+    r"(nodes|cli|desk|pocketvideo|mobile_runtime)/.*\.py",
     r"mobile_runtime/bundle/.*\.schema\.json",
     r"mobile_runtime/bridge/site/[a-z]+\.(html|css)",
     r"web/.*\.(js|mjs|css|md|svg|png|jpg)",

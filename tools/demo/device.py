@@ -77,6 +77,12 @@ class ReferenceDevice:
         """Start waiting for work."""
         self._running = self._start("run")
 
+    def rest(self) -> None:
+        """Stop waiting for work: to the desk the device is away."""
+        if self._running is not None:
+            _end(self._running)
+            self._running = None
+
     def check(self) -> None:
         """Raise DemoError if the device has ended."""
         if self._running is not None and self._running.poll() is not None:

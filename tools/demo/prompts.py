@@ -11,7 +11,7 @@ from host.workflow import nodes_of
 from .errors import DemoError
 
 Prompt = dict[str, Any]
-SEND = "PocketVideoSendToDevice"
+RUN, SEND = "PocketVideoRunOnDevice", "PocketVideoSendToDevice"
 # The demo's own nodes get ids that no editor gives.
 FRAMES_ID = "demo-frames"
 SEND_ID = "demo-send"
@@ -53,27 +53,28 @@ def inspect(prompt: Prompt) -> Source:
 def desktop_prompt(prompt: Prompt, source: Source) -> Prompt:
     """The workflow itself, which also saves its frames without loss, so that they can be compared."""
     made = copy.deepcopy(prompt)
-    for node in nodes_of(made, SEND):
-        del made[node]
+    for kind in (RUN, SEND):
+        for node in nodes_of(made, kind):
+            del made[node]
     made[FRAMES_ID] = _save_frames(source.frames, "demo/desktop-frame")
     return made
 
 
 def device_prompt(prompt: Prompt, source: Source) -> Prompt:
-    """The same workflow with Send to Device where its video was made; nothing of it is rendered here."""
+    """The same workflow with Run on Device where its video was made; nothing of it is rendered here."""
     made = copy.deepcopy(prompt)
-    for kind in ("CreateVideo", "SaveVideo", SEND):
+    for kind in ("CreateVideo", "SaveVideo", RUN, SEND):
         for node in nodes_of(made, kind):
             del made[node]
     made[SEND_ID] = {
-        "class_type": SEND,
+        "class_type": RUN,
         "inputs": {
             "images": source.frames,
             "device": "the paired device",
             "fps": source.fps,
             "filename_prefix": "demo/device",
         },
-        "_meta": {"title": "Send to Device"},
+        "_meta": {"title": "Run on Device"},
     }
     made[FRAMES_ID] = _save_frames([SEND_ID, 0], "demo/device-frame")
     return made

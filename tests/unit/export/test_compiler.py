@@ -136,9 +136,17 @@ def test_send_to_device_is_the_end_and_is_preferred_to_save_video():
     assert compiled(prompt, "8").ops[-1]["fps"] == 12.0
 
 
-def test_a_save_video_behind_send_to_device_writes_one_video():
+def test_run_on_device_is_the_end_after_send_to_device_and_before_save_video():
     prompt = prompts.text_to_video()
-    prompt["9"] = prompts.node("PocketVideoSendToDevice", "Send", images=["6", 0], fps=8, device="phone")
+    prompt["9"] = prompts.node("PocketVideoRunOnDevice", "Run", images=["6", 0], fps=8, device="phone")
+    assert compiled(prompt).ops[-1]["fps"] == 8.0
+    prompt["10"] = prompts.node("PocketVideoSendToDevice", "Send", images=["6", 0], fps=6, device="phone")
+    assert compiled(prompt).ops[-1]["fps"] == 6.0
+
+
+def test_a_save_video_behind_run_on_device_writes_one_video():
+    prompt = prompts.text_to_video()
+    prompt["9"] = prompts.node("PocketVideoRunOnDevice", "Run", images=["6", 0], fps=8, device="phone")
     prompt["7"]["inputs"]["images"] = ["9", 0]
     plan = compiled(prompt, "8")
     assert [op["fps"] for op in plan.ops if op["op"] == "write_video"] == [12.0]

@@ -23,6 +23,7 @@ LATENTS = {
     "PocketVideoEmptyLatent",
     "PocketVideoImageToVideo",
     "VAEEncode",
+    "Wan22ImageToVideoLatent",
     "WanImageToVideo",
 }
 SAMPLING = {
@@ -45,7 +46,7 @@ SAMPLING = {
     "SamplerCustomAdvanced",
     "SplitSigmas",
 }
-ENDS = {"PocketVideoSendToDevice", "SaveAnimatedWEBP", "SaveVideo"}
+ENDS = {"PocketVideoRunOnDevice", "PocketVideoSendToDevice", "SaveAnimatedWEBP", "SaveVideo"}
 FRAMES = {"CreateVideo", "ImageScale", "VAEDecode", "VAEDecodeTiled"}
 VALUES = {
     "PrimitiveBoolean",

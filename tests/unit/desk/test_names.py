@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from comfyui_pocketvideo.nodes.host.names import PathError, checked_relative, inside
+from comfyui_pocketvideo.desk.names import PathError, checked_relative, inside
 
 HOSTILE = [
     "",

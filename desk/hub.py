@@ -1,7 +1,7 @@
 """One model file from the Hugging Face Hub, on request only: pinned, checked, safetensors.
 
 A workflow may come from a stranger, so it can name a repository and a file, and nothing else: no address, no
-moving revision, no format that holds code. Knows no ComfyUI.
+moving revision, no format that holds code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names that come from widgets, so from strangers' workflows, as relative paths (T7). Knows no ComfyUI."""
+"""Names that come from widgets, so from strangers' workflows, as relative paths (T7)."""
 
 from __future__ import annotations
 

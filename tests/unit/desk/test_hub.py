@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from comfyui_pocketvideo.nodes.host.hub import HubError, HubFile, fetch
+from comfyui_pocketvideo.desk.hub import HubError, HubFile, fetch
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 FILE = HubFile("someone/small-video", "weights/tiny.safetensors", REVISION)
