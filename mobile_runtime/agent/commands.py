@@ -76,6 +76,8 @@ def _pair_with(home: Home, options: argparse.Namespace, line: ProgressLine, invi
     async def work() -> int:
         pairing = await pair_device(home, invitation, options.name, show, same_code)
         line.say(f"Paired with {pairing.desk_name}.")
+        if home.is_locked():
+            line.say("Start the agent that runs on this device again, so that it serves this desk, too.")
         return 0
 
     return asyncio.run(_until_signal(work()))
@@ -228,7 +230,7 @@ COMMANDS: dict[str, Command] = {
     "forget": forget,
 }
 # These change what a running agent works with, so they hold the folder for themselves.
-ALONE = frozenset({"pair", "run", "delete", "forget"})
+ALONE = frozenset({"run", "delete", "forget"})
 
 
 def _limits(options: argparse.Namespace) -> Limits:

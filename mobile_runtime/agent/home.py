@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from typing import Any
 from .errors import AgentError
 
 FORMAT = 1
+CHANGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,14 @@ class Home:
 
     def add(self, pairing: Pairing) -> None:
         """Remember a desk; an older pairing with the same desk is replaced."""
-        kept = [item for item in self.pairings() if item.desk_id != pairing.desk_id]
-        self._write([*kept, pairing])
+        with self._changing():
+            kept = [item for item in self.pairings() if item.desk_id != pairing.desk_id]
+            self._write([*kept, pairing])
 
     def remove(self, desk_id: str) -> None:
         """Forget a desk."""
-        self._write([item for item in self.pairings() if item.desk_id != desk_id])
+        with self._changing():
+            self._write([item for item in self.pairings() if item.desk_id != desk_id])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -80,6 +84,23 @@ class Home:
         with open(self.folder / "lock", "a+b") as file:
             if not _lock(file.fileno()):
                 raise AgentError(f"Another agent runs in {self.folder}; stop it or give another --home.")
+            yield
+
+    def is_locked(self) -> bool:
+        """Whether an agent runs in this folder."""
+        with open(self.folder / "lock", "a+b") as file:
+            return not _lock(file.fileno())
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold device.json for one change: two desks may be paired at once, in two processes."""
+        self._make()
+        with open(self.folder / "device.lock", "a+b") as file:
+            end = time.monotonic() + CHANGE_SECONDS
+            while not _lock(file.fileno()):
+                if time.monotonic() > end:
+                    raise AgentError(f"{self._path} is held by another process; end it and try again.")
+                time.sleep(0.02)
             yield
 
     def _write(self, pairings: list[Pairing]) -> None:

@@ -1,4 +1,4 @@
-"""One job on the device: fetch, verify, self-test; a run goes on to run and send (docs/protocol.md 6 to 9)."""
+"""One job on the device: fetch, verify, self-test; a run goes on, and is sent (docs/protocol.md 6 to 9)."""
 
 from __future__ import annotations
 
