@@ -8,6 +8,7 @@ export async function stayOffline(): Promise<void> {
     state.offline.value = "no";
     return;
   }
+  followNewVersion();
   try {
     const registration = await navigator.serviceWorker.register("/sw.js", {
       scope: "/",
@@ -20,11 +21,14 @@ export async function stayOffline(): Promise<void> {
     // Without the desk there is nothing to register from; what was kept earlier still works.
     state.offline.value = navigator.serviceWorker.controller ? "yes" : "no";
   }
-  let replaced = navigator.serviceWorker.controller === null;
+}
+
+/** Load the page again when another version of the app takes over; the very first one takes over its own page. */
+function followNewVersion(): void {
+  let controlled = navigator.serviceWorker.controller !== null;
   navigator.serviceWorker.addEventListener("controllerchange", () => {
-    // The first worker takes over a page that is of its version; a later one brings another page.
-    if (replaced) location.reload();
-    replaced = true;
+    if (controlled) location.reload();
+    controlled = true;
   });
 }
 

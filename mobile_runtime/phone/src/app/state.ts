@@ -1,6 +1,6 @@
 /** What the screens show: signals, changed by `actions` alone. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { PreviewImage } from "../engine";
 import type { Problem } from "../errors";
 import type { Invitation } from "../protocol/invitation";
@@ -32,7 +32,7 @@ export interface Activity {
   readonly cancel: (() => void) | null;
 }
 
-/** A message that stays until it is put away or followed by another. */
+/** A message; good ones go by themselves, others stay until they are put away. */
 export interface Notice {
   readonly tone: "good" | "bad" | "plain";
   readonly text: string;
@@ -108,3 +108,14 @@ export function whenFree(): Promise<void> {
     });
   });
 }
+
+const GOOD_NEWS_STAYS = 6_000;
+
+effect(() => {
+  const shown = notice.value;
+  if (shown?.tone !== "good") return;
+  const timer = setTimeout(() => {
+    notice.value = null;
+  }, GOOD_NEWS_STAYS);
+  return () => clearTimeout(timer);
+});

@@ -44,7 +44,8 @@ export function Preview({ image, label }: { image: PreviewImage; label: string }
 
 /** A colour field of a workflow's own, until it has a picture. */
 export function Pattern({ seed, name }: { seed: string; name: string }) {
-  const hue = Number.parseInt(seed.slice(0, 4), 16) % 360;
+  // From blue over violet to rose: the colours of the app.
+  const hue = 215 + (Number.parseInt(seed.slice(0, 4), 16) % 120);
   return (
     <div class="pattern" style={{ "--hue": String(hue) }} aria-hidden="true">
       <span>{[...name.trim()][0]?.toUpperCase() ?? ""}</span>

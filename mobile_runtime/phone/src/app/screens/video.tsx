@@ -90,11 +90,12 @@ function facts(
   record: VideoRecord,
   inputs: Readonly<Record<string, { label?: string; type: string }>>,
 ): Fact[] {
-  const made = Object.entries(record.values).map(([name, value]) => ({
+  const told = Object.entries(record.values).filter(([, value]) => value !== "");
+  const made = told.map(([name, value]) => ({
     name: inputs[name]?.label ?? (inputs[name]?.type === "seed" ? t("form_seed") : name),
     value: PHOTO.test(String(value)) ? t("video_photo") : String(value),
   }));
-  return [{ name: t("nav_library"), value: record.workflow }, ...made];
+  return [{ name: t("video_workflow"), value: record.workflow }, ...made];
 }
 
 /** The settings of a video as a draft; a photo is known by its digest only and stays what it is. */

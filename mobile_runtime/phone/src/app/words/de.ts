@@ -114,6 +114,7 @@ export const de: Words = {
   video_send: "An Computer",
   video_sent: "Am Computer",
   video_settings: "Entstanden mit",
+  video_workflow: "Workflow",
   video_reuse: "Diese Einstellungen nehmen",
   video_delete: "Dieses Video löschen?",
   video_delete_hint: "Es wird nur auf diesem Handy gelöscht.",

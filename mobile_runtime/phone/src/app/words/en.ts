@@ -108,6 +108,7 @@ export const en = {
   video_send: "Send to desk",
   video_sent: "At the desk",
   video_settings: "Made with",
+  video_workflow: "Workflow",
   video_reuse: "Use these settings",
   video_delete: "Delete this video?",
   video_delete_hint: "It is deleted from this phone only.",

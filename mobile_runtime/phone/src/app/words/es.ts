@@ -111,6 +111,7 @@ export const es: Words = {
   video_send: "Al ordenador",
   video_sent: "En el ordenador",
   video_settings: "Creado con",
+  video_workflow: "Flujo",
   video_reuse: "Usar estos ajustes",
   video_delete: "¿Eliminar este vídeo?",
   video_delete_hint: "Se elimina solo de este móvil.",

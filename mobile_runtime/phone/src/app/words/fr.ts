@@ -114,6 +114,7 @@ export const fr: Words = {
   video_send: "Vers l’ordinateur",
   video_sent: "Sur l’ordinateur",
   video_settings: "Créée avec",
+  video_workflow: "Workflow",
   video_reuse: "Reprendre ces réglages",
   video_delete: "Supprimer cette vidéo ?",
   video_delete_hint: "Elle n’est supprimée que de ce téléphone.",

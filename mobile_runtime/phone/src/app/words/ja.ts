@@ -110,6 +110,7 @@ export const ja: Words = {
   video_send: "パソコンへ",
   video_sent: "送信済み",
   video_settings: "作成時の設定",
+  video_workflow: "ワークフロー",
   video_reuse: "この設定を使う",
   video_delete: "この動画を削除しますか？",
   video_delete_hint: "このスマホからだけ削除されます。",

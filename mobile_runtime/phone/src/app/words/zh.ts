@@ -106,6 +106,7 @@ export const zh: Words = {
   video_send: "发到电脑",
   video_sent: "已在电脑上",
   video_settings: "生成设置",
+  video_workflow: "工作流",
   video_reuse: "使用这些设置",
   video_delete: "删除这个视频？",
   video_delete_hint: "只会从这部手机上删除。",
