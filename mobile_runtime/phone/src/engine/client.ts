@@ -15,7 +15,7 @@ import type { Answer, Request } from "./messages";
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;
-  readonly onProgress: ((event: ProgressEvent) => void) | undefined;
+  onProgress(event: ProgressEvent): void;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each kind of request has fields of its own
@@ -83,7 +83,11 @@ class Client implements Engine {
     signal?.addEventListener("abort", cancel);
     const done = () => signal?.removeEventListener("abort", cancel);
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject, onProgress });
+      // A worker in the middle of a block may still tell of it.
+      const hear = (event: ProgressEvent) => {
+        if (!signal?.aborted) onProgress?.(event);
+      };
+      this.waiting.set(id, { resolve, reject, onProgress: hear });
       this.worker.postMessage({ id, ...request } as Request);
     }).finally(done);
   }
@@ -92,7 +96,7 @@ class Client implements Engine {
     const waiting = this.waiting.get(answer.id);
     if (waiting === undefined) return;
     if ("progress" in answer) {
-      waiting.onProgress?.(answer.progress);
+      waiting.onProgress(answer.progress);
       return;
     }
     this.waiting.delete(answer.id);

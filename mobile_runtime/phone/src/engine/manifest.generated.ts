@@ -76,7 +76,7 @@ export interface ImageInput {
 
 export type Input = TextInput | SeedInput | IntegerInput | NumberInput | ImageInput;
 
-/** ComfyUI's sigma schedule by name, for a rectified flow with this shift; denoise < 1 runs only its end. The steps from start to end run; finish makes an early end 0. */
+/** ComfyUI's sigma schedule by name, for a rectified flow with this shift; denoise < 1 runs only its end. The steps from start to end run; finish makes an early end 0, and until replaces the sigmas at or below it by itself. */
 export interface NamedSchedule {
   readonly name: "simple" | "normal" | "sgm_uniform" | "beta" | "linear_quadratic" | "kl_optimal" | "karras" | "exponential" | "ddim_uniform";
   readonly steps: StepsValue;
@@ -88,6 +88,7 @@ export interface NamedSchedule {
   readonly start?: number;
   readonly end?: number;
   readonly finish?: boolean;
+  readonly until?: number;
 }
 
 /** ComfyUI's LTXVScheduler for a latent of that many cells (tokens); start, end and finish as in a named schedule. */
@@ -103,6 +104,7 @@ export interface LtxvSchedule {
   readonly start?: number;
   readonly end?: number;
   readonly finish?: boolean;
+  readonly until?: number;
 }
 
 /** Sigmas as they are, falling; start, end and finish as in a named schedule. */
@@ -113,6 +115,7 @@ export interface ManualSchedule {
   readonly start?: number;
   readonly end?: number;
   readonly finish?: boolean;
+  readonly until?: number;
 }
 
 export type Schedule = NamedSchedule | LtxvSchedule | ManualSchedule;
@@ -209,7 +212,7 @@ export interface Given {
   readonly latent?: OpRef;
 }
 
-/** The sampling loop over a noised latent; first_frame keeps frame 0 of the latent as given, keep_first_frame as latent has it; leap ends the loop early, merge names a twin for a window of sigmas; frame_rate is told to networks that read it. */
+/** The sampling loop over a noised latent; first_frame keeps frame 0 of the latent as given, keep_first_frame as latent has it; leap ends the loop early, merge names a twin for a window of sigmas; frame_rate is told to networks that read it; the sampler renoise draws the noise of its steps from renoise_seed + 1. */
 export interface Denoise {
   readonly id: Name;
   readonly op: "denoise";
@@ -222,7 +225,8 @@ export interface Denoise {
   readonly guidance: NumberValue;
   readonly first_frame: OptionalOpRef;
   readonly motion: NumberValue;
-  readonly sampler: "euler" | "heun" | "dpm_2" | "dpmpp_2m" | "res_multistep" | "gradient_estimation" | "ddim" | "uni_pc" | "uni_pc_bh2";
+  readonly sampler: "euler" | "heun" | "dpm_2" | "dpmpp_2m" | "res_multistep" | "gradient_estimation" | "ddim" | "uni_pc" | "uni_pc_bh2" | "renoise";
+  readonly renoise_seed?: SeedValue;
   readonly schedule: Schedule;
   readonly leap?: Leap;
   readonly merge?: Merge;

@@ -50,6 +50,14 @@ export class GpuWeights extends StreamedWeights {
   protected override slotBytes(slots: number, largest: number): number {
     return (slots + 1) * largest;
   }
+
+  protected override extraBytes(): number {
+    return this.staging.bytes;
+  }
+
+  protected override settled(): void {
+    this.staging.close();
+  }
 }
 
 /** The one buffer that files go through on their way to the GPU, one after the other. */
@@ -61,6 +69,11 @@ class Staging {
     private readonly files: BundleFiles,
     private readonly meter: Meter,
   ) {}
+
+  /** What it takes now; it is made again after `close` when it is needed again. */
+  get bytes(): number {
+    return this.buffer?.byteLength ?? 0;
+  }
 
   /** Read a file and let `use` have its bytes; they are gone when it returns. */
   async read<T>(path: string, use: (buffer: ArrayBufferLike) => T): Promise<T> {
@@ -80,7 +93,7 @@ class Staging {
   }
 
   close(): void {
-    this.meter.addHost(-(this.buffer?.byteLength ?? 0));
+    this.meter.addHost(-this.bytes);
     this.buffer = null;
   }
 }
@@ -96,6 +109,10 @@ class GpuSlot implements Slot {
     private readonly meter: Meter,
     private readonly staging: Staging,
   ) {}
+
+  get bytes(): number {
+    return this.buffers.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
 
   async load(path: string): Promise<ReadonlyMap<string, Tensor>> {
     const layout = await this.files.layout(path);

@@ -27,6 +27,12 @@ export class HostWeights extends StreamedWeights {
   protected override slotBytes(slots: number, largest: number): number {
     return slots * largest;
   }
+
+  protected override extraBytes(): number {
+    return 0;
+  }
+
+  protected override settled(): void {}
 }
 
 /** A buffer that files are read into. */
@@ -38,7 +44,7 @@ class HostSlot implements Slot {
     private readonly ort: typeof Ort,
     private readonly files: BundleFiles,
     private readonly meter: Meter,
-    private readonly bytes: number,
+    readonly bytes: number,
   ) {
     this.buffer = Promise.resolve(newBuffer(bytes));
     meter.addHost(bytes);

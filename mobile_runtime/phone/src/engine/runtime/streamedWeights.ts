@@ -24,6 +24,8 @@ const MEASURED_PASSES = 2;
 
 /** One of the places that streamed files take turns in. */
 export interface Slot {
+  /** What it takes now. */
+  readonly bytes: number;
   /** Bring a file in, after those that were asked for before; its tensors are good until the next file comes. */
   load(path: string): Promise<Named>;
   close(): void;
@@ -63,6 +65,10 @@ export abstract class StreamedWeights implements WeightStore {
   protected abstract newSlot(bytes: number): Slot;
   /** What `slots` slots take for these files, where the largest has `largest` bytes. */
   protected abstract slotBytes(slots: number, largest: number): number;
+  /** What is taken beside the slots on the way to them. */
+  protected abstract extraBytes(): number;
+  /** Everything is held and here: what is only needed on the way may go. */
+  protected abstract settled(): void;
 
   async begin(order: readonly string[], key: string): Promise<void> {
     this.order = [...new Set(order)];
@@ -94,6 +100,7 @@ export abstract class StreamedWeights implements WeightStore {
       tensors = await coming.tensors;
       this.waited += (performance.now() - started) / 1000;
       if (this.held.get(path) === coming.slot) this.heldTensors.set(path, tensors);
+      if (this.heldTensors.size === this.order.length) this.settled();
     } else {
       this.current = null;
     }
@@ -122,12 +129,15 @@ export abstract class StreamedWeights implements WeightStore {
     this.measured++;
     if (this.budget === null || this.measured !== MEASURED_PASSES) return;
     const sizes = this.order.map((path) => this.files.size(path));
-    const fixed = this.meter.note() + this.spare();
+    const largest = this.largest();
+    const taken = this.slots.reduce((sum, slot) => sum + slot.bytes, this.extraBytes());
+    const free = this.budget - (this.meter.note() - taken) - this.spare();
     const all = sizes.reduce((sum, size) => sum + size, 0);
-    const slots = this.slotBytes(this.slots.length, this.largest());
     // Where everything fits no file needs a slot.
     const chosen =
-      fixed - slots + all <= this.budget ? new Set(sizes.keys()) : hold(sizes, this.budget - fixed);
+      all + this.slotBytes(0, largest) <= free
+        ? new Set(sizes.keys())
+        : hold(sizes, free - this.slotBytes(this.slots.length, largest));
     this.chosen = new Set(this.order.filter((_, index) => chosen.has(index)));
     if (this.chosen.size === this.order.length) this.dropSlots(0);
   }

@@ -1,0 +1,72 @@
+"""A bundle that makes a video with a network whose weights are far larger than its activations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from comfyui_pocketvideo.mobile_runtime.bundle import Bundle, write_bundle
+from onnx import helper
+
+from unit.engine import small
+
+WIDTH = 1024
+BLOCKS = 8
+BLOCK_BYTES = WIDTH * WIDTH * 4
+
+
+def build(folder: Path, blocks: int = BLOCKS, width: int = WIDTH) -> Bundle:
+    """Two prompts, three steps, `blocks` matrices of width x width between two narrow layers."""
+    small.build(folder, from_photo=False)
+    draw = np.random.default_rng(0)
+
+    def matrix(*shape: int) -> np.ndarray:
+        return (draw.standard_normal(shape) / shape[0] ** 0.5).astype(np.float32)
+
+    small.save(folder / "weights/prologue.safetensors", {"up": matrix(6, width)})
+    small.save(folder / "weights/epilogue.safetensors", {"down": matrix(width, 6)})
+    stages = ["prologue"]
+    for number in range(blocks):
+        small.save(folder / f"weights/block_{number}.safetensors", {"weight": matrix(width, width)})
+        stages.append(f"block_{number}")
+    stages.append("epilogue")
+    for name, data in _graphs(width).items():
+        (folder / f"graphs/{name}.onnx").write_bytes(data)
+    manifest = small.manifest(from_photo=False)
+    manifest["components"]["denoiser"] = small.component(
+        "denoiser", ["latent", "context"], ["velocity"], stages
+    )
+    # What the small network recorded is not what this one gives.
+    del manifest["self_test"]["components"]["denoiser"]
+    return write_bundle(folder, manifest)
+
+
+def _graphs(width: int) -> dict[str, bytes]:
+    node, latent = helper.make_node, ("latent", small.FLOAT, small.LATENT)
+    tokens = ("tokens", small.FLOAT, [*small.LATENT[:-1], width])
+    text = ("text", small.FLOAT, ["B", 1, 1])
+    return {
+        "prologue": small.graph(
+            [
+                node("MatMul", ["latent", "up"], ["tokens"]),
+                node("Constant", [], ["all"], value_ints=[1, 2]),
+                node("ReduceMean", ["context", "all"], ["text"]),
+            ],
+            [latent, ("context", small.FLOAT, ["B", "L", "D"]), ("up", small.FLOAT, [6, width])],
+            [tokens, text],
+        ),
+        "block": small.graph(
+            [
+                node("MatMul", ["tokens", "weight"], ["product"]),
+                node("Add", ["product", "text"], ["moved"]),
+                node("Tanh", ["moved"], ["tokens.next"]),
+            ],
+            [tokens, text, ("weight", small.FLOAT, [width, width])],
+            [("tokens.next", small.FLOAT, [*small.LATENT[:-1], width])],
+        ),
+        "epilogue": small.graph(
+            [node("MatMul", ["tokens", "down"], ["velocity"])],
+            [tokens, ("down", small.FLOAT, [width, 6])],
+            [("velocity", small.FLOAT, small.LATENT)],
+        ),
+    }
