@@ -5,7 +5,7 @@ VENV := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup demo phone test-phone test test-unit test-host test-browser lint format screenshots thumbnails
+.PHONY: help python setup demo phone test-phone test test-unit test-faults test-host test-browser lint format screenshots thumbnails
 .PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml tables clean
 
 help:  ## List the commands
@@ -27,12 +27,16 @@ phone: python  ## Build the phone's app, which the bridge serves and the wheel c
 test-phone: python  ## Run the tests of the phone's app: its arithmetic, storage and protocol
 	@$(PYTHON) tools/phone.py test
 
-test: setup  ## Run all tests: unit, in the real ComfyUI, and in a browser
-	@$(VENV)/python -m pytest tests/unit tests/host tests/browser
+test: setup  ## Run all tests: unit, faults, in the real ComfyUI, and in a browser
+	@$(VENV)/python -m pytest tests/unit tests/faults tests/host tests/browser
 
 test-unit: python  ## Run the tests that need neither ComfyUI nor a browser
 	@$(PYTHON) tools/environments.py dev device
 	@$(VENV)/python -m pytest tests/unit
+
+test-faults: python  ## Kill processes, fill disks and cut networks (Linux; needs iproute2 and libfaketime)
+	@$(PYTHON) tools/environments.py dev device
+	@$(VENV)/python -m pytest tests/faults
 
 test-host: setup  ## Run the tests in the real ComfyUI
 	@$(VENV)/python -m pytest tests/host

@@ -11,6 +11,7 @@ import math
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,13 @@ def revoke(bridge: Bridge, command: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def limit(bridge: Bridge, command: dict[str, Any]) -> dict[str, Any]:
+    """Bytes per second of each transfer that begins from now on."""
+    assert bridge._core is not None
+    bridge._core.limits = replace(bridge._core.limits, bandwidth=command["rate"])
+    return {}
+
+
 def devices(bridge: Bridge, command: dict[str, Any]) -> dict[str, Any]:
     return {"devices": [[item.device_id, item.name, item.connected] for item in bridge.devices()]}
 
@@ -89,6 +97,7 @@ ACTIONS = {
     "push": send,
     "sent": sent,
     "revoke": revoke,
+    "limit": limit,
     "devices": devices,
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class Room(AbstractContextManager["Room"]):
-    """A mount and a network namespace with nothing in them but a loopback; `inside` another, they share users.
+    """A mount and a network namespace with nothing in them but a loopback; with `inside` they share users.
 
     `enter` is what stands before a command that shall run in it.
     """
