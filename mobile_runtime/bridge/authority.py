@@ -42,6 +42,11 @@ class Authority:
     fingerprint: str
 
 
+def clock() -> dt.datetime:
+    """This computer's idea of now."""
+    return dt.datetime.now(dt.UTC)
+
+
 def load_authority(folder: Path) -> Authority:
     """Read the authority in `folder`, or make one at the first use."""
     certificate, _ = _authority(folder)
@@ -81,7 +86,7 @@ def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
             f"ca.pem and ca.key.pem in {folder} do not belong together; "
             "delete both and pair your devices again."
         )
-    now = dt.datetime.now(dt.UTC)
+    now = clock()
     if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
         raise BridgeError(
             f"This computer's clock says {now:%Y-%m-%d}, outside the time of the bridge's certificates "
@@ -96,7 +101,7 @@ def _make_authority(certificate_path: Path, key_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"PocketVideo desk {serial % 16**8:08x}")])
-    now = dt.datetime.now(dt.UTC)
+    now = clock()
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -122,7 +127,7 @@ def _write_leaf(
     names: tuple[str, ...],
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    begin = dt.datetime.now(dt.UTC) - dt.timedelta(days=MARGIN_DAYS)
+    begin = clock() - dt.timedelta(days=MARGIN_DAYS)
     # Never earlier than its authority, which some verifiers ask for.
     begin = max(begin, authority.not_valid_before_utc)
     end = min(begin + dt.timedelta(days=LEAF_DAYS), authority.not_valid_after_utc)
@@ -156,7 +161,7 @@ def _leaf_fits(leaf_path: Path, key_path: Path, authority: x509.Certificate, nam
         held = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False
-    now = dt.datetime.now(dt.UTC)
+    now = clock()
     return (
         isinstance(key, ec.EllipticCurvePrivateKey)
         and key.public_key() == leaf.public_key()

@@ -71,13 +71,12 @@ class Names:
 def read_name(text: str) -> Name:
     """`NAME`, `NAME:PORT`, an address, `[IPv6]` or `[IPv6]:PORT`; BridgeError if it is none of them."""
     stripped = text.strip().lower()
-    if _is_address(stripped):
-        return Name(stripped)
+    bare = stripped if _is_address(stripped) else ""
     bracketed = re.fullmatch(r"\[([0-9a-f:.]+)\](?::([0-9]{1,5}))?", stripped)
     plain = re.fullmatch(r"([^:\[\]]+)(?::([0-9]{1,5}))?", stripped)
-    match = bracketed or plain
-    host, port = (match[1], int(match[2] or 0)) if match else ("", 0)
-    known = _is_address(host) if bracketed else bool(_DNS_NAME.match(host)) or _is_address(host)
+    match = None if bare else bracketed or plain
+    host, port = (match[1], int(match[2] or 0)) if match else (bare, 0)
+    known = _is_address(host) or (not bracketed and bool(_DNS_NAME.match(host)))
     if not known or port > 65535 or (match is not None and match[2] is not None and port == 0):
         raise BridgeError(
             f"{text[:100]!r} is no host name; write it like studio.local, or with a tunnel's port like"

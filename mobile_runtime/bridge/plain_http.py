@@ -14,6 +14,7 @@ import socket
 from .pages import TEMPLATES
 
 MAX_REQUEST = 8 * 1024
+MAX_REST = 64 * 1024
 SECONDS = 5.0
 
 
@@ -31,8 +32,9 @@ async def answer(connection: socket.socket, hosts: frozenset[str]) -> None:
             await loop.sock_sendall(connection, page(head, hosts))
             connection.shutdown(socket.SHUT_WR)
             # Closing with unread bytes would reset the connection before the page is read.
-            while await loop.sock_recv(connection, 4096):
-                pass
+            left = MAX_REST
+            while left > 0 and (rest := await loop.sock_recv(connection, 4096)):
+                left -= len(rest)
     except (OSError, TimeoutError):
         pass
     finally:

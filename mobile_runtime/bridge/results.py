@@ -282,6 +282,7 @@ class Writing:
         """Append; ApiError 507 when the disk is full."""
         try:
             self._file.write(chunk)
+            self._file.flush()
         except OSError as error:
             raise _disk(error) from error
 

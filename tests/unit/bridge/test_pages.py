@@ -1,4 +1,4 @@
-"""What a browser gets: the app's files from an index, the trust page, the authority's downloads (T7, T14, T19)."""
+"""What a browser gets: the app from an index, the trust page, the authority's downloads (T7, T14, T19)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The socket over real TLS: handshake, jobs pushed, words of the device, and every way it ends (section 10)."""
+"""The socket over real TLS: handshake, jobs pushed, the device's words, every way it ends (section 10)."""
 
 from __future__ import annotations
 
