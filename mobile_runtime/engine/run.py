@@ -15,7 +15,7 @@ import numpy as np
 
 from ..bundle import Bundle, Op
 from . import inputs, rng
-from .decoding import decode_in_pieces, decode_whole
+from .coding import decode_in_pieces, decode_whole, encode_in_pieces, given_channels
 from .errors import EngineError
 from .flow import Conditions, FlowModel, TextFeatures, sample
 from .image import crop_and_resize, decode_photo
@@ -174,9 +174,10 @@ def _forget(state: _State, rest: list[Op]) -> None:
     """Drop sessions and results that no later op uses, so the peak is the largest op and not their sum."""
     components = {op.get(field) for op in rest for field in ("component", "next")}
     components |= {op["merge"]["component"] for op in rest if op["op"] == "denoise" and "merge" in op}
-    results = {
-        value["op"] for op in rest for value in op.values() if isinstance(value, dict) and "op" in value
-    }
+    components |= {op["later"]["component"] for op in rest if op["op"] == "encode_image" and "later" in op}
+    values: list[Any] = [value for op in rest for value in op.values()]
+    values += [op["given"].get("latent") for op in rest if op["op"] == "denoise" and "given" in op]
+    results = {value["op"] for value in values if isinstance(value, dict) and "op" in value}
     for name in state.components.keys() - components:
         state.close(name)
     for name in state.made.keys() - results:
@@ -213,9 +214,27 @@ def _encode_image(state: _State, op: Any) -> np.ndarray:
         photo = state.bundle.read(photo)
     pixels = crop_and_resize(decode_photo(photo), op["width"], op["height"])
     image = (pixels * 2 - 1).transpose(2, 0, 1)[None, :, None]
-    result = state.component(op["component"]).run({"image": image}, state.watch.check)
+    component = state.component(op["component"])
+    if "later" not in op:
+        latent = component.run({"image": image}, state.watch.check)["latent"]
+    else:
+        later = op["later"]
+
+        def after_piece(done: int, total: int) -> None:
+            if done < total:
+                state.watch.report(op["id"], op["op"], done, total)
+
+        latent = encode_in_pieces(
+            component,
+            state.component(later["component"]),
+            image,
+            later["pieces"],
+            later["frames"],
+            state.watch.check,
+            after_piece,
+        )
     state.watch.report(op["id"], op["op"], 1, 1)
-    return result["latent"]
+    return latent
 
 
 def _noise(state: _State, op: Any) -> np.ndarray:
@@ -246,6 +265,9 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
         batched=state.batch_guidance,
     )
     motion = np.float32(state.value(op["motion"]))
+    more: dict[str, np.ndarray] = {}
+    if "given" in op:
+        more["given"] = given_channels(state.value(op["given"].get("latent")), op["given"]["channels"], shape)
     merge = MergeConfig.of(op["merge"]) if "merge" in op else None
     tokens = merge.arrays(shape[2:], conditions.first_frame_given) if merge is not None else None
 
@@ -258,6 +280,7 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
         feeds = [
             {
                 **(merged or {}),
+                **{name: np.repeat(value, len(latent), axis=0) for name, value in more.items()},
                 "latent": latent,
                 "timestep": timestep,
                 "context": text.context,

@@ -23,7 +23,8 @@ class Family:
     """A published video model: how its files are told, and what the compiler must know of its latents.
 
     `clip_type` is the type that ComfyUI's CLIP loader is set to, `tokens` the length that prompts are padded
-    to.
+    to. Of two families with one marker that with `sized`, a tensor and its first size, is the narrower.
+    `reads` is the name of the family whose text encoder it reads, where that is another.
     """
 
     name: str
@@ -33,6 +34,13 @@ class Family:
     clip_type: str
     tokens: int
     geometry: Geometry
+    sized: tuple[str, int] | None = None
+    reads: str | None = None
+
+    @property
+    def text(self) -> "Family":
+        """The family whose text encoder this one reads."""
+        return self if self.reads is None else next(f for f in FAMILIES if f.name == self.reads)
 
 
 # Sampling as comfy/supported_models.py sets it.
@@ -55,7 +63,20 @@ FAMILIES = (
         512,
         Geometry(16, 8, 4, 8.0, 0.0, multiplier=1000.0, merges=False, pieces=True),
     ),
+    Family(
+        "wan22",
+        "Wan 2.2 5B",
+        "head.modulation",
+        "decoder.upsamples.0.upsamples.0.residual.2.weight",
+        "",
+        512,
+        Geometry(48, 16, 4, 8.0, 0.0, multiplier=1000.0, merges=False, pieces=True),
+        # Four cells of 48 channels.
+        sized=("head.head.weight", 192),
+        reads="wan",
+    ),
 )
+NARROW_FIRST = sorted(FAMILIES, key=lambda family: family.sized is None)
 
 
 @dataclass(frozen=True)
@@ -100,8 +121,10 @@ def read_header(path: Path) -> Header:
 def denoiser_family(header: Header) -> tuple[Family, str] | None:
     """The family of the transformer in a file and the prefix of its tensors, or None."""
     for prefix in PREFIXES:
-        for family in FAMILIES:
-            if prefix + family.marker in header.shapes:
+        for family in NARROW_FIRST:
+            name, size = family.sized or (family.marker, None)
+            fits = size is None or header.shapes.get(prefix + name, (0,))[:1] == (size,)
+            if prefix + family.marker in header.shapes and fits:
                 return family, prefix
     return None
 
@@ -109,7 +132,7 @@ def denoiser_family(header: Header) -> tuple[Family, str] | None:
 def vae_family(header: Header) -> tuple[Family, str] | None:
     """The family of the autoencoder in a file and the prefix of its tensors, or None."""
     for prefix in VAE_PREFIXES:
-        for family in FAMILIES:
+        for family in NARROW_FIRST:
             if prefix + family.vae_marker in header.shapes:
                 return family, prefix
     return None

@@ -11,6 +11,7 @@ from . import (  # noqa: F401
     lowerings_primitive,
     lowerings_sampling,
     lowerings_schedules,
+    lowerings_wan,
 )
 from .editor import to_prompt
 from .editor_graph import is_editor_format
@@ -53,7 +54,7 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
     outputs: dict[str, tuple[Any, ...]] = {}
     for node, known in registered:
         outputs[node.id] = known.lower(Reader(node, outputs, is_end=node is end), build, lookups)
-    parts = plan_parts(nodes, outputs)
+    parts = plan_parts(nodes, outputs, build.denoisers)
     return Plan(
         model_name="" if parts else _model_name(nodes, outputs, end),
         inputs=build.inputs,

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from .editing import encode_photo
 from .lowering import Reader, lowering
 from .lowerings import MAX_SIDE, linked_frames, read_decoding
 from .plan import Lookups, PlanBuilder
-from .sampling import encode_photo
 from .values import Conditioning, Latent, Photo, Vae
 
 MAX_TILE = 4096

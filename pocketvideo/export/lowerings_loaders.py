@@ -7,7 +7,16 @@ of one family work together, so their name is the family's.
 from dataclasses import replace
 from pathlib import Path
 
-from .checkpoints import FAMILIES, Header, PartFile, denoiser_family, family_of, read_header, vae_family
+from .checkpoints import (
+    FAMILIES,
+    Family,
+    Header,
+    PartFile,
+    denoiser_family,
+    family_of,
+    read_header,
+    vae_family,
+)
 from .errors import WorkflowError
 from .lowering import Reader, lowering
 from .lowerings import read_size
@@ -16,6 +25,9 @@ from .values import Clip, Conditioning, Latent, Model, Photo, Vae
 
 MAX_STRENGTH = 100.0
 MAX_RATE = 1000.0
+# What Wan's image-to-video files read: a mask of four channels and the clip's latent.
+WAN_GIVEN = 20
+VISION = "img_emb.proj.0.bias"
 TEXT_MARKERS = (
     "text_encoders.t5xxl.transformer.shared.weight",
     "text_encoders.umt5xxl.transformer.shared.weight",
@@ -40,20 +52,20 @@ def lower_checkpoint_loader(node: Reader, build: PlanBuilder, lookups: Lookups) 
     vae = vae_family(header)
     if vae is None:
         node.fail("ckpt_name", "names a checkpoint without a VAE that is exported; use Load Diffusion Model")
-    family = vae[0]
+    family, reads = vae[0], vae[0].text
     text = None
     if any(marker in header.shapes for marker in TEXT_MARKERS):
         text = PartFile(
-            family.name, "text_encoder", header.path, tokenizer=_files(lookups).tokenizer(family.name)
+            reads.name, "text_encoder", header.path, tokenizer=_files(lookups).tokenizer(reads.name)
         )
     made = Vae(family.title, family.geometry, PartFile(family.name, "vae", header.path))
-    return model, Clip(family.title, text, missing=text is None), made
+    return model, Clip(reads.title, text, missing=text is None), made
 
 
 @lowering("CLIPLoader")
 def lower_clip_loader(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Clip]:
     """Load CLIP, for the types whose text encoders are exported."""
-    family = family_of(node.choice("type", [known.clip_type for known in FAMILIES]))
+    family = family_of(node.choice("type", [known.clip_type for known in FAMILIES if known.clip_type]))
     assert family is not None
     path = _file(node, "clip_name", lookups, "text_encoders")
     part = PartFile(family.name, "text_encoder", path, tokenizer=_files(lookups).tokenizer(family.name))
@@ -120,27 +132,37 @@ def lower_ltxv_image_to_video(
     return node.link("positive", Conditioning), node.link("negative", Conditioning), latent
 
 
-@lowering("WanImageToVideo")
-def lower_wan_image_to_video(
-    node: Reader, build: PlanBuilder, lookups: Lookups
-) -> tuple[Conditioning, Conditioning, Latent]:
-    """WanImageToVideo without a picture: an empty latent."""
-    for name in ("start_image", "clip_vision_output"):
-        node.unlinked(name, "gives a picture to Wan, which is not exported yet")
-    node.link("vae", Vae)
-    return node.link("positive", Conditioning), node.link("negative", Conditioning), read_size(node)
-
-
 def _model(node: Reader, name: str, header: Header) -> Model:
     found = denoiser_family(header)
     if found is None:
         node.fail(name, f"names a model that has no adapter; those that have one are {_titles()}")
-    family = found[0]
-    return Model(family.title, family.geometry, file=PartFile(family.name, "denoiser", header.path))
+    family, prefix = found
+    if prefix + VISION in header.shapes:
+        node.fail(
+            name,
+            "names a model that reads CLIP Vision's features of a picture (Wan 2.1 image to video), which is "
+            "not exported; use Wan 2.2's image to video, whose models read the picture alone",
+        )
+    given = _given(header, prefix, family)
+    if given not in (0, WAN_GIVEN):
+        node.fail(
+            name,
+            f"names a model that reads {given} channels besides the latent, which is not exported; use one "
+            "of text to video or image to video",
+        )
+    part = PartFile(family.name, "denoiser", header.path)
+    return Model(family.title, family.geometry, file=part, reads=family.text.title, given=given)
+
+
+def _given(header: Header, prefix: str, family: Family) -> int:
+    """How many channels the network reads besides those of the latent."""
+    channels = header.shapes.get(f"{prefix}patch_embedding.weight", ())
+    return channels[1] - family.geometry.channels if len(channels) > 1 else 0
 
 
 def _titles() -> str:
-    return " and ".join(family.title for family in FAMILIES)
+    *first, last = (family.title for family in FAMILIES)
+    return f"{', '.join(first)} and {last}"
 
 
 def _file(node: Reader, name: str, lookups: Lookups, kind: str) -> Path:

@@ -7,29 +7,31 @@ from typing import Any
 from .checkpoints import PartFile
 from .errors import WorkflowError
 from .prompt import Link, Node
-from .values import Clip, Model, Vae
+from .values import Clip, Vae
 
-# Where a model, a text encoder or a VAE is put to work: node type to the name of its input and the component.
+# Where a text encoder or a VAE is put to work: node type to the name of its input and the component.
 USES: dict[str, tuple[str, str]] = {
-    "KSampler": ("model", "denoiser"),
-    "KSamplerAdvanced": ("model", "denoiser"),
-    "SamplerCustom": ("model", "denoiser"),
-    "CFGGuider": ("model", "denoiser"),
-    "BasicGuider": ("model", "denoiser"),
     "CLIPTextEncode": ("clip", "text_encoder"),
     "VAEDecode": ("vae", "vae_decoder"),
     "VAEDecodeTiled": ("vae", "vae_decoder"),
     "VAEEncode": ("vae", "vae_encoder"),
     "LTXVImgToVideo": ("vae", "vae_encoder"),
     "PocketVideoImageToVideo": ("vae", "vae_encoder"),
+    "WanImageToVideo": ("vae", "vae_encoder"),
+    "Wan22ImageToVideoLatent": ("vae", "vae_encoder"),
 }
+# Without this input they encode nothing.
+PICTURES = {"WanImageToVideo": "start_image", "Wan22ImageToVideoLatent": "start_image"}
 
 
-def plan_parts(nodes: list[Node], outputs: Mapping[str, tuple[Any, ...]]) -> dict[str, PartFile]:
+def plan_parts(
+    nodes: list[Node], outputs: Mapping[str, tuple[Any, ...]], denoisers: Mapping[Any, str]
+) -> dict[str, PartFile]:
     """The file of every component that some node uses; empty for a workflow of one PocketVideo model.
 
-    `outputs` is what each node was lowered to. Raises `WorkflowError` where two files would make one
-    component, or where a prompt is weighted, which a device does not do.
+    `outputs` is what each node was lowered to, `denoisers` the files that samplers sample. Raises
+    `WorkflowError` where two files would make one component, or where a prompt is weighted, which a device
+    does not do.
     """
     found: dict[str, tuple[Node, PartFile]] = {}
     for node in nodes:
@@ -37,8 +39,10 @@ def plan_parts(nodes: list[Node], outputs: Mapping[str, tuple[Any, ...]]) -> dic
         link = node.inputs.get(name)
         if not isinstance(link, Link):
             continue
+        if node.class_type in PICTURES and not isinstance(node.inputs.get(PICTURES[node.class_type]), Link):
+            continue
         value = outputs[link.node][link.slot]
-        if not isinstance(value, (Model, Clip, Vae)):
+        if not isinstance(value, (Clip, Vae)):
             continue
         if value.file is None:
             if isinstance(value, Clip) and value.missing:
@@ -56,7 +60,8 @@ def plan_parts(nodes: list[Node], outputs: Mapping[str, tuple[Any, ...]]) -> dic
                 f"Nodes {other.label} and {node.label} use different files for the {component}, and a device "
                 "has one; load it once."
             )
-    return {component: part for component, (_, part) in found.items()}
+    networks = {name: file for file, name in denoisers.items() if isinstance(file, PartFile)}
+    return networks | {component: part for component, (_, part) in found.items()}
 
 
 def _check_text(node: Node) -> None:

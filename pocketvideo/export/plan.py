@@ -1,6 +1,6 @@
 """A plan: what the device computes, as plain data. Knows nothing of nodes or of torch."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -108,6 +108,7 @@ class Plan:
         used = [op["component"] for op in self.ops if "component" in op]
         twins = [op["merge"]["component"] for op in self.ops if "merge" in op]
         later = [op["next"] for op in self.ops if "next" in op]
+        later += [op["later"]["component"] for op in self.ops if "later" in op]
         return tuple(dict.fromkeys([*used, *twins, *later]))
 
 
@@ -118,6 +119,13 @@ class PlanBuilder:
         self.inputs: dict[str, dict[str, Any]] = {}
         self.ops: list[dict[str, Any]] = []
         self.photos: dict[str, PhotoSource] = {}
+        # Denoisers by the file that each comes from; None is the model that the bundle carries.
+        self.denoisers: dict[Hashable | None, str] = {}
+
+    def denoiser(self, file: Hashable | None) -> str:
+        """The name of the denoiser from this file: `denoiser`, and `denoiser_2`, ... for further files."""
+        number = len(self.denoisers) + 1
+        return self.denoisers.setdefault(file, "denoiser" if number == 1 else f"denoiser_{number}")
 
     def input(self, name: str, **description: Any) -> Value:
         """Declare an editable input, or reuse the one of the same name, which must be described alike."""

@@ -5,6 +5,7 @@ always. `auto` begins at 4 bits and raises what hurts most until its target is m
 stands in `precision_weights.py`, which stage gets what in `precision_choice.py`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from .errors import ExportError
 
 LEVELS = ("int4", "int8", "fp16", "fp32")
 AUTO = "auto"
+NUMBER = re.compile(r"_\d+$")
 COMPONENTS = ("text_encoder", "denoiser", "vae_encoder", "vae_decoder")
 # Least PSNR in dB against torch on seeded inputs, of every stage and of the whole.
 GATES = {"fp32": 60.0, "fp16": 35.0, "int8": 35.0, "int4": 25.0}
@@ -44,8 +46,8 @@ class Precision:
     named: tuple[tuple[str, Wanted], ...] = ()
 
     def of(self, component: str) -> Wanted:
-        """What is wanted of this component."""
-        return dict(self.named).get(component, self.fallback)
+        """What is wanted of this component; a second denoiser is stored as the first."""
+        return dict(self.named).get(NUMBER.sub("", component), self.fallback)
 
 
 FLOAT32 = Precision()

@@ -7,10 +7,12 @@ second sampler of the same workflow shares an input where its value is the same,
 
 from typing import Any
 
+from .editing import editable, encode_photo
+from .given import given_field
 from .lowering import Reader
 from .lowerings_merge import merge_field
 from .plan import PlanBuilder, Value
-from .values import Conditioning, Guider, Latent, Model, Noise, Photo, Sampler, Sigmas
+from .values import Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas
 
 MAX_PROMPT = 2000
 MAX_STEPS = 200
@@ -80,12 +82,20 @@ def denoise(
         optional["frame_rate"] = _frame_rate(node, guider, model.geometry.frame_rate)
     if sampler.leap is not None:
         optional["leap"] = dict(sampler.leap)
+    if model.given:
+        optional["given"] = given_field(node, build, guider, latent)
+    elif guider.positive.start is not None:
+        node.fail(
+            "positive",
+            f"begins with a picture, which {model.name} does not read in this file; load its image-to-video "
+            "model, or unlink the start image",
+        )
     optional |= merge_field(model, shape, latent.held or first_frame is not None)
     guidance, motion = _guidance(build, guider), _motion(build, guider)
     sampled = build.op(
         "latent",
         "denoise",
-        component="denoiser",
+        component=build.denoiser(model.file),
         noise=None if seed is None else build.op("noise", "noise", seed=seed, shape=shape),
         positive=positive,
         negative=negative,
@@ -108,22 +118,11 @@ def denoise(
     return (made, made) if to_zero and sampler.name not in TWO_STEPS else (made,)
 
 
-def editable(build: PlanBuilder, name: str, label: str, **description: Any) -> Value:
-    """An input of this name, or of the name with a number where another one, described otherwise, has it."""
-    number = 1
-    while True:
-        numbered = name if number == 1 else f"{name}_{number}"
-        described = {"label": label if number == 1 else f"{label} {number}", **description}
-        if build.inputs.get(numbered, described) == described:
-            return build.input(numbered, **described)
-        number += 1
-
-
 def encode_prompt(
     node: Reader, build: PlanBuilder, prompt: Conditioning, model: Model, name: str, label: str
 ) -> Value:
     """The op that encodes a prompt which the device's user may edit."""
-    if prompt.clip.name != model.name:
+    if prompt.clip.name != (model.reads or model.name):
         node.fail(
             "model",
             f"is {model.name} but its prompts are encoded by {prompt.clip.name}; use one model for both",
@@ -133,31 +132,6 @@ def encode_prompt(
         return _zeros(build, features, model, name)
     text = editable(build, name, label, type="text", default=prompt.text, max_length=MAX_PROMPT)
     return build.op(name, "encode_text", component="text_encoder", text=text)
-
-
-def encode_photo(
-    node: Reader, name: str, build: PlanBuilder, photo: Photo, width: int, height: int, op: str
-) -> Value:
-    """The op that encodes an editable photo as the latent of one frame; `name` is the input to blame."""
-    if photo.source is None:
-        node.fail(name, "is made from a generated image; link a Load Image node to it")
-    if photo.width is not None and (photo.width, photo.height) != (width, height):
-        node.fail(
-            name,
-            f"is scaled to {photo.width} x {photo.height} before it becomes {width} x {height}; scale once",
-        )
-    number = 1
-    while build.photos.get(_photo_path(number), photo.source) != photo.source:
-        number += 1
-    build.photos[_photo_path(number)] = photo.source
-    image = editable(
-        build, "photo", "Photo", type="image", width=width, height=height, default=_photo_path(number)
-    )
-    return build.op(op, "encode_image", component="vae_encoder", image=image, width=width, height=height)
-
-
-def _photo_path(number: int) -> str:
-    return "inputs/photo.png" if number == 1 else f"inputs/photo_{number}.png"
 
 
 def _negative(node: Reader, build: PlanBuilder, guider: Guider, positive: Value) -> Value:

@@ -26,13 +26,19 @@ class Merge:
 
 @dataclass(frozen=True)
 class Model:
-    """A denoiser, perhaps one that merges: that changes neither its schedules nor its text encoder."""
+    """A denoiser, perhaps one that merges: that changes neither its schedules nor its text encoder.
+
+    `reads` is the name of that text encoder where it is not the model's own; `given` the number of channels
+    that the network reads besides the latent, for a picture to begin with.
+    """
 
     SOCKET: ClassVar[str] = "MODEL"
     name: str
     geometry: Geometry
     merge: Merge | None = field(default=None, compare=False)
     file: PartFile | None = field(default=None, compare=False)
+    reads: str | None = None
+    given: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,17 @@ class Vae:
 
 
 @dataclass(frozen=True)
+class Start:
+    """A photo that a clip of this size begins with, for a network that reads it besides the latent."""
+
+    photo: "Photo"
+    vae: Vae
+    width: int
+    height: int
+    frames: int
+
+
+@dataclass(frozen=True)
 class Conditioning:
     """A prompt, encoded later: its role (positive or negative) is known only at the sampler.
 
@@ -68,6 +85,7 @@ class Conditioning:
     motion: float | None = None
     zero: bool = False
     frame_rate: float | None = None
+    start: Start | None = None
 
 
 @dataclass(frozen=True)

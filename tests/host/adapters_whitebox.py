@@ -94,6 +94,7 @@ def main() -> None:
     write_ltxv_vae(folder, "ltxv_vae", OLD_VAE)
     write_ltxv_vae(folder, "ltxv_vae_timed", TIMED_VAE)
     write_wan_vae(folder)
+    write_wan22_vae(folder)
     write_t5(folder)
     write_umt5(folder)
 
@@ -220,13 +221,41 @@ def write_ltxv_vae(folder: Path, name: str, config: dict[str, Any]) -> None:
 
 
 def write_wan_vae(folder: Path) -> None:
+    """Of a clip that is decoded, of one that is encoded, and of a picture."""
     from comfy.latent_formats import Wan21
     from comfy.ldm.wan.vae import WanVAE
 
-    vae = fill(WanVAE(dim=8, z_dim=16, temperal_downsample=[False, True, True]), 11)
+    vae, scale = fill(WanVAE(dim=8, z_dim=16, temperal_downsample=[False, True, True]), 11), Wan21()
     save(folder, "wan_vae", vae, "vae.", None)
-    latent = random(12, 1, 16, 4, 3, 2)
-    save_values(folder, "wan_vae", latent=latent, frames=vae.decode(Wan21().process_out(latent)))
+    latent, clip = random(12, 1, 16, 4, 3, 2), random(19, 1, 3, 13, 40, 24)
+    save_values(
+        folder,
+        "wan_vae",
+        latent=latent,
+        frames=vae.decode(scale.process_out(latent)),
+        clip=clip,
+        encoded_clip=scale.process_in(vae.encode(clip)),
+        encoded_picture=scale.process_in(vae.encode(clip[:, :, :1])),
+    )
+
+
+def write_wan22_vae(folder: Path) -> None:
+    from comfy.latent_formats import Wan22
+    from comfy.ldm.wan.vae2_2 import WanVAE
+
+    sizes = {"dim": 4, "dec_dim": 8, "z_dim": 48, "temperal_downsample": [False, True, True]}
+    vae, scale = fill(WanVAE(**sizes), 20), Wan22()
+    save(folder, "wan22_vae", vae, "", None)
+    latent, clip = random(21, 1, 48, 3, 3, 2), random(22, 1, 3, 9, 48, 32)
+    save_values(
+        folder,
+        "wan22_vae",
+        latent=latent,
+        frames=vae.decode(scale.process_out(latent)),
+        clip=clip,
+        encoded_clip=scale.process_in(vae.encode(clip)),
+        encoded_picture=scale.process_in(vae.encode(clip[:, :, :1])),
+    )
 
 
 def tokens(tokenizer: Any, text: str) -> list[int]:

@@ -79,22 +79,42 @@ def test_ltx_videos_autoencoder_computes_what_the_hosts_computes(made: Path, nam
     torch.testing.assert_close(found, values["encoded"], rtol=1e-4, atol=1e-4)
 
 
-def test_wans_decoder_makes_the_hosts_video_piece_by_piece(made: Path) -> None:
-    values = load_file(made / "wan_vae.values.safetensors")
-    path = made / "wan_vae.safetensors"
-    first = open_part(PartFile("wan", "vae_decoder", path)).component
-    later = open_part(PartFile("wan", "vae_decoder_next", path)).component
+def in_pieces(path: Path, kinds: tuple[str, str], name: str, pieces: list[Tensor], made: str) -> Tensor:
+    """What both halves of a network in pieces make of these, by the graphs' modules and by diffusers."""
+    family = path.stem.removesuffix("_vae")
+    first, later = (open_part(PartFile(family, kind, path)).component for kind in kinds)
     environment: dict[str, Tensor] = {}
-    frames = []
-    for index in range(values["latent"].shape[2]):
+    found = []
+    for index, piece in enumerate(pieces):
         part = later if index else first
-        environment["latent"] = values["latent"][:, :, index : index + 1]
+        environment[name] = piece
+        given = {key: environment[key] for key in part.inputs}
         (stage,) = part.stages
         with torch.no_grad():
-            out = stage.build()(*(environment[name] for name in stage.inputs))
+            out = stage.build()(*(given[key] for key in stage.inputs))
+            for value, expected in zip(out, part.reference(**given), strict=True):
+                torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-4)
         environment.update(zip(stage.outputs, out, strict=True))
-        frames.append(environment["frames"])
-    torch.testing.assert_close(torch.cat(frames, dim=2), values["frames"], rtol=1e-4, atol=1e-4)
+        found.append(environment[made])
+    return torch.cat(found, dim=2)
+
+
+@pytest.mark.parametrize("name", ["wan_vae", "wan22_vae"])
+def test_wans_autoencoders_make_the_hosts_video_piece_by_piece(made: Path, name: str) -> None:
+    values = load_file(made / f"{name}.values.safetensors")
+    path = made / f"{name}.safetensors"
+    latents = list(values["latent"].split(1, dim=2))
+    frames = in_pieces(path, ("vae_decoder", "vae_decoder_next"), "latent", latents, "frames")
+    torch.testing.assert_close(frames, values["frames"], rtol=1e-4, atol=1e-4)
+    clip = values["clip"]
+    pieces = [clip[:, :, :1], *clip[:, :, 1:].split(4, dim=2)]
+    encoded = in_pieces(path, ("vae_encoder_start", "vae_encoder_next"), "image", pieces, "latent")
+    torch.testing.assert_close(encoded, values["encoded_clip"], rtol=1e-4, atol=1e-4)
+    picture = open_part(PartFile(name.removesuffix("_vae"), "vae_encoder", path)).component
+    found = chain(picture, {"image": clip[:, :, :1]})
+    torch.testing.assert_close(found, values["encoded_picture"], rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(picture.reference(image=clip[:, :, :1]), found, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["ltxv_text", "wan_text"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,90 @@ def wan() -> JSON:
     )
 
 
+def wan_experts() -> JSON:
+    """Two networks with one schedule: the file, and the file with a LoRA from the second step on."""
+    drawn = {"sampler": ["8", 0], "positive": ["2", 0], "negative": ["3", 0], "cfg": 3.0}
+    return (
+        prompts("wan", "umt5")
+        | {
+            "4": node("UNETLoader", unet_name="wan21_t2v.safetensors", weight_dtype="default"),
+            "5": node(
+                "LoraLoaderModelOnly", model=["4", 0], lora_name="wan21.safetensors", strength_model=0.8
+            ),
+            "6": node("BasicScheduler", model=["4", 0], scheduler="simple", steps=4, denoise=1.0),
+            "7": node("EmptyHunyuanLatentVideo", width=64, height=80, length=9, batch_size=1),
+            "8": node("KSamplerSelect", sampler_name="euler"),
+            "9": node("SplitSigmas", sigmas=["6", 0], step=2),
+            "10": node(
+                "SamplerCustom",
+                model=["4", 0],
+                sigmas=["9", 0],
+                latent_image=["7", 0],
+                add_noise=True,
+                noise_seed=3,
+                **drawn,
+            ),
+            "11": node(
+                "SamplerCustom",
+                model=["5", 0],
+                sigmas=["9", 1],
+                latent_image=["10", 0],
+                add_noise=False,
+                noise_seed=0,
+                **drawn,
+            ),
+        }
+        | video(["11", 0], "wan21")
+    )
+
+
+def wan_picture() -> JSON:
+    """Wan 2.2 from a picture as its own template does it: one expert for much noise, one for little."""
+    sampled = {"positive": ["6", 0], "negative": ["6", 1], "cfg": 3.0, "steps": 4, "noise_seed": 9}
+    sampled |= {"sampler_name": "euler", "scheduler": "simple"}
+    graph = prompts("wan", "umt5")
+    for key, name in (("4", "high"), ("5", "low")):
+        graph[key] = node("UNETLoader", unet_name=f"wan22_i2v_{name}.safetensors", weight_dtype="default")
+        graph[f"1{key}"] = node("ModelSamplingSD3", model=[key, 0], shift=5.0)
+    graph |= {
+        "10": node("LoadImage", image=PHOTO),
+        "6": node(
+            "WanImageToVideo",
+            positive=["2", 0],
+            negative=["3", 0],
+            vae=["30", 0],
+            start_image=["10", 0],
+            width=80,
+            height=64,
+            length=13,
+            batch_size=1,
+        ),
+        "20": node(
+            "KSamplerAdvanced",
+            model=["14", 0],
+            latent_image=["6", 2],
+            add_noise="enable",
+            start_at_step=0,
+            end_at_step=2,
+            return_with_leftover_noise="enable",
+            **sampled,
+        ),
+        "21": node(
+            "KSamplerAdvanced",
+            model=["15", 0],
+            latent_image=["20", 0],
+            add_noise="disable",
+            start_at_step=2,
+            end_at_step=10000,
+            return_with_leftover_noise="disable",
+            **sampled,
+        ),
+    }
+    return graph | video(["21", 0], "wan21")
+
+
 GRAPHS = {"ltxv": lambda: ltxv(False), "ltxv_photo": lambda: ltxv(True), "wan": wan}
+GRAPHS |= {"wan_experts": wan_experts, "wan_picture": wan_picture}
 
 
 @pytest.mark.parametrize("name", list(GRAPHS))
@@ -160,6 +244,23 @@ def test_a_device_makes_the_hosts_video(
     assert found.frames.shape == expected.shape
     assert expected.std() > 5
     assert psnr(found.frames, expected) >= 40
+    if name in ("wan_experts", "wan_picture"):
+        first, second = (op["component"] for op in plan.ops if op["op"] == "denoise")
+        assert (first, second) == ("denoiser", "denoiser_2")
+        # Both have the same layers, so the same graphs; and every part's weights are its own.
+        one, two = (bundle.manifest["components"][part] for part in (first, second))
+        files = {file["path"]: file["sha256"] for file in bundle.manifest["files"]}
+        assert [files[path] for path in one["graphs"].values()] == [
+            files[path] for path in two["graphs"].values()
+        ]
+        assert files[one["stages"][1]["weights"]] != files[two["stages"][1]["weights"]]
+    if name == "wan_picture":
+        assert found.frames.shape == (13, 64, 80, 3)
+        other = np.random.default_rng(5).integers(0, 255, (64, 80, 3), dtype=np.uint8)
+        picture = io.BytesIO()
+        Image.fromarray(other).save(picture, format="PNG")
+        another = run_bundle(bundle, {"photo": picture.getvalue()}, output_dir=tmp_path / "b", threads=2)
+        assert psnr(another.frames, found.frames) < 40
     if name == "wan":
         assert {"vae_decoder", "vae_decoder_next"} < set(bundle.manifest["components"])
         fixed = export_bundle(plan, None, tmp_path / "fixed", cache_dir=cache, prompts="fixed")

@@ -15,11 +15,11 @@ Entry = tuple[Path, dict[str, Any]]
 Step = Callable[[str], None]
 
 # Components with the weights of another one, where that is in a plan. The first frame takes fewer of them.
-LENDERS = {"vae_decoder": "vae_decoder_next"}
+LENDERS = {"vae_decoder": "vae_decoder_next", "vae_encoder_start": "vae_encoder_next"}
 
 
 def in_pieces(name: str, names: Collection[str]) -> bool:
-    """True for both halves of a decoder in pieces, which stay in float32.
+    """True for both halves of a network in pieces, which stay in float32.
 
     Packed for fewer bits, their graphs would ask for different files of weights.
     """
@@ -40,7 +40,7 @@ class PartsSource:
 
     def key(self, *what: str) -> str:
         """What something made by the text encoder is kept under."""
-        return fingerprint([_key(self._part("text_encoder"), self.code), *what])
+        return fingerprint([self.kept_under("text_encoder"), *what])
 
     def encode(self, text: str) -> tuple[Any, Any]:
         """Text features [1, L, D] and mask [1, L] of a prompt, as torch tensors."""
@@ -68,8 +68,7 @@ class PartsSource:
         entries: dict[str, Entry] = {}
         # Those that lend weights come first.
         for name in sorted(names, key=lambda name: name in LENDERS):
-            part = self._part(name)
-            key = _key(part, self.code)
+            key = self.kept_under(name)
             found = cache.component(key)
             if found is None:
                 opened = self.opened(name)
@@ -90,7 +89,7 @@ class PartsSource:
 
     def kept_under(self, name: str) -> str:
         """The key that a component is kept under; hashes its files."""
-        return _key(self._part(name), self.code)
+        return _key(self._part(name), name, self.code)
 
     def opened(self, name: str) -> Any:
         """The `Opened` network of a component. Raises `ExportError` where there is no adapter."""
@@ -104,17 +103,20 @@ class PartsSource:
 
     def _part(self, name: str) -> PartFile:
         """The file of a component; pieces of one are in the same file."""
-        part = self.parts.get(name.removesuffix("_next"))
-        if part is None:
+        if name in self.parts:
+            return self.parts[name]
+        whole = next((part for piece, part in self.parts.items() if name.startswith(f"{piece}_")), None)
+        if whole is None:
             raise ExportError(f"The plan has a component {name} and names no file for it; compile it again.")
-        return replace(part, kind=name)
+        return replace(whole, kind=name)
 
 
-def _key(part: PartFile, code: str) -> str:
+def _key(part: PartFile, name: str, code: str) -> str:
     """What an exported part is kept under: everything that decides its files."""
     loras = [[file_digest(path), strength] for path, strength in part.loras]
     tokenizer = file_digest(part.tokenizer) if part.tokenizer is not None else None
-    return fingerprint([code, part.family, part.kind, file_digest(part.path), loras, tokenizer])
+    # By name, because the files of an export lie in a folder of that name.
+    return fingerprint([code, part.family, part.kind, name, file_digest(part.path), loras, tokenizer])
 
 
 def export_opened(
@@ -132,10 +134,11 @@ def export_opened(
     from ..graphs import export_stage
     from ..stages import Stage
 
-    component = opened.component
+    # A second network of a kind has a name of its own, and graphs that the first may have, too.
+    component = replace(opened.component, name=name)
 
     def graph(stage: Stage) -> Path:
-        key = graph_key(code, name, opened.identity, stage.graph)
+        key = graph_key(code, component.kind, opened.identity, stage.graph)
         return cache.graph(key, lambda: export_stage(stage, component.axes, f"{name}/{stage.graph}"))
 
     entry = write_stages(folder, component, opened.length, graph, step, twin_of)

@@ -34,9 +34,14 @@ OPENERS: dict[tuple[str, str], tuple[str, str]] = {
     ("wan", "text_encoder"): ("texts", "open_umt5"),
     ("ltxv", "vae_decoder"): ("vaes", "open_ltxv_decoder"),
     ("ltxv", "vae_encoder"): ("vaes", "open_ltxv_encoder"),
-    ("wan", "vae_decoder"): ("vaes", "open_wan_decoder"),
-    ("wan", "vae_decoder_next"): ("vaes", "open_wan_decoder_next"),
+    ("wan", "vae_decoder"): ("wan_vaes", "open_decoder"),
+    ("wan", "vae_decoder_next"): ("wan_vaes", "open_decoder_next"),
+    ("wan", "vae_encoder"): ("wan_vaes", "open_encoder"),
+    ("wan", "vae_encoder_start"): ("wan_vaes", "open_encoder_start"),
+    ("wan", "vae_encoder_next"): ("wan_vaes", "open_encoder_next"),
 }
+# Wan 2.2's small model has the layers of Wan 2.1 in other sizes.
+OPENERS |= {("wan22", kind): where for (family, kind), where in OPENERS.items() if family == "wan"}
 
 
 def open_part(part: PartFile) -> Opened:

@@ -1,17 +1,14 @@
-"""Autoencoders of published families from single files, alone or inside an all-in-one checkpoint."""
+"""LTX-Video's autoencoder from a single file, alone or inside an all-in-one checkpoint."""
 
-import re
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLWan
 
 from ..checkpoints import VAE_PREFIXES, Header, PartFile
 from ..errors import ExportError
 from .files import FileWeights
 from .ltxv_vae import LTXVDecoder, LTXVEncoder, ltxv_decoder_component, ltxv_encoder_component
 from .opening import Opened
-from .wan_vae import wan_decoder_components
 
 LTXV_PIXELS = 32
 _OLD_BLOCKS = [
@@ -110,7 +107,7 @@ def _ltxv_name(name: str, side: str) -> str:
 
 def _ltxv(header: Header) -> tuple[str, dict[str, Any]]:
     marker = "decoder.up_blocks.0.res_blocks.0.conv1.conv.weight"
-    prefix = _prefix(header, marker)
+    prefix = vae_prefix(header, marker)
     config = header.part("vae")
     if not config:
         shapes = header.below(prefix)
@@ -122,66 +119,8 @@ def _ltxv(header: Header) -> tuple[str, dict[str, Any]]:
     return prefix, config
 
 
-def open_wan_decoder(header: Header, part: PartFile) -> Opened:
-    """Wan's decoder of a clip's first latent frame. Raises `ExportError`."""
-    return _wan(header, part, 0)
-
-
-def open_wan_decoder_next(header: Header, part: PartFile) -> Opened:
-    """Wan's decoder of every later latent frame. Raises `ExportError`."""
-    return _wan(header, part, 1)
-
-
-def _wan(header: Header, part: PartFile, piece: int) -> Opened:
-    prefix = _prefix(header, "decoder.middle.0.residual.0.gamma")
-    shapes = header.below(prefix)
-    config = {
-        "base_dim": shapes.get("decoder.head.0.gamma", (0,))[0],
-        "z_dim": shapes.get("conv2.weight", (0,))[0],
-        "dim_mult": [1, 2, 4, 4],
-        "num_res_blocks": 2,
-        "temperal_downsample": [False, True, True],
-        "out_channels": shapes.get("decoder.head.2.weight", (0,))[0],
-    }
-    if config["z_dim"] != 16:
-        raise ExportError(
-            f"The VAE in '{header.path.name}' has {config['z_dim']} channels; only Wan 2.1's is exported."
-        )
-    with torch.device("meta"):
-        network = AutoencoderKLWan(**config).eval().requires_grad_(False)
-    network.encoder, network.quant_conv = torch.nn.Identity(), torch.nn.Identity()
-    weights = FileWeights(network, header, prefix, wan_vae_name, part, "decoder.")
-    component = wan_decoder_components(network, weights.source(network))[piece]
-    return Opened(component, config)
-
-
-def wan_vae_name(name: str) -> str:
-    """A parameter of diffusers' class as Wan's files call it."""
-    found = re.fullmatch(r"decoder\.up_blocks\.(\d+)\.(resnets|upsamplers)\.(\d+)\.(.*)", name)
-    if found:
-        block, kind, index, rest = found.groups()
-        place = 4 * int(block) + (int(index) if kind == "resnets" else 3)
-        name = f"decoder.upsamples.{place}.{rest}"
-    found = re.fullmatch(r"decoder\.mid_block\.(resnets|attentions)\.(\d+)\.(.*)", name)
-    if found:
-        kind, index, rest = found.groups()
-        name = f"decoder.middle.{2 * int(index) + (kind == 'attentions')}.{rest}"
-    for ours, theirs in (
-        (".norm1.", ".residual.0."),
-        (".conv1.", ".residual.2."),
-        (".norm2.", ".residual.3."),
-        (".conv2.", ".residual.6."),
-        (".conv_shortcut.", ".shortcut."),
-        ("decoder.conv_in.", "decoder.conv1."),
-        ("decoder.norm_out.", "decoder.head.0."),
-        ("decoder.conv_out.", "decoder.head.2."),
-        ("post_quant_conv.", "conv2."),
-    ):
-        name = name.replace(ours, theirs)
-    return name
-
-
-def _prefix(header: Header, marker: str) -> str:
+def vae_prefix(header: Header, marker: str) -> str:
+    """What comes before this name in the file. Raises `ExportError` where it is not there."""
     for prefix in VAE_PREFIXES:
         if prefix + marker in header.shapes:
             return prefix

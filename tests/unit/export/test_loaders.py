@@ -13,7 +13,7 @@ from comfyui_pocketvideo.pocketvideo.export.__main__ import FolderLookups, main
 from comfyui_pocketvideo.pocketvideo.export.checkpoints import FAMILIES, PartFile
 from safetensors.numpy import save_file
 
-LTXV, WAN = FAMILIES
+LTXV, WAN, WAN22 = FAMILIES
 JSON = dict[str, Any]
 
 
@@ -25,15 +25,21 @@ def node(class_type: str, **inputs: Any) -> JSON:
 def desk(tmp_path: Path) -> FolderLookups:
     """A ComfyUI folder with files whose headers say what they are; compiling reads no more."""
 
-    def write(name: str, *keys: str) -> None:
+    def write(name: str, *keys: str, **shapes: tuple[int, ...]) -> None:
         path = tmp_path / "models" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({key: np.zeros(1, np.float32) for key in keys}, path)
+        sized = dict.fromkeys(keys, (1,)) | {key.replace("__", "."): at for key, at in shapes.items()}
+        save_file({key: np.zeros(shape, np.float32) for key, shape in sized.items()}, path)
 
     write("diffusion_models/ltxv.safetensors", LTXV.marker)
     write("diffusion_models/other.safetensors", "conv.weight")
     write("diffusion_models/wan.safetensors", WAN.marker)
     write("diffusion_models/wan_low.safetensors", WAN.marker)
+    write("diffusion_models/wan_i2v.safetensors", WAN.marker, patch_embedding__weight=(1, 36, 1, 1, 1))
+    write("diffusion_models/wan_control.safetensors", WAN.marker, patch_embedding__weight=(1, 52, 1, 1, 1))
+    write("diffusion_models/wan_vision.safetensors", WAN.marker, "img_emb.proj.0.bias")
+    write("diffusion_models/wan22.safetensors", WAN22.marker, head__head__weight=(192, 1))
+    write("vae/wan22.safetensors", WAN22.vae_marker, WAN.vae_marker)
     write("vae/ltxv.safetensors", LTXV.vae_marker)
     write("vae/wan.safetensors", WAN.vae_marker)
     write("text_encoders/t5.safetensors", "shared.weight")
@@ -155,10 +161,103 @@ def test_the_photo_of_ltx_video_is_its_first_frame(desk: FolderLookups, tmp_path
         compile_workflow(graph, None, desk)
 
 
+def start() -> JSON:
+    """A picture that the clip begins with."""
+    given = node("WanImageToVideo", **(wan()["7"]["inputs"] | {"start_image": ["14", 0]}))
+    return {"14": node("LoadImage", image="x.png"), "7": given}
+
+
+def i2v() -> JSON:
+    """The same with a model that reads it."""
+    model = node("UNETLoader", unet_name="wan_i2v.safetensors", weight_dtype="default")
+    return wan(**start()) | {"1": model}
+
+
+def test_wan_reads_a_picture_and_the_grey_frames_after_it(desk: FolderLookups, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"read when the bundle is written")
+    plan = compile_workflow(i2v(), None, desk)
+    (encode,) = [op for op in plan.ops if op["op"] == "encode_image"]
+    assert encode["component"] == "vae_encoder_start"
+    assert encode["later"] == {"component": "vae_encoder_next", "pieces": 2, "frames": 4}
+    (denoise,) = [op for op in plan.ops if op["op"] == "denoise"]
+    assert denoise["given"] == {"channels": 20, "latent": {"op": encode["id"]}}
+    assert denoise["first_frame"] is None
+    assert {"vae_encoder_start", "vae_encoder_next"} < set(plan.components)
+    assert plan.parts["vae_encoder"].path.name == "wan.safetensors"
+    assert plan.inputs["photo"]["width"] == 96
+    single = i2v()
+    single["7"]["inputs"]["length"] = 1
+    (alone,) = [op for op in compile_workflow(single, None, desk).ops if op["op"] == "encode_image"]
+    assert alone["component"] == "vae_encoder" and "later" not in alone
+
+
+def test_a_picture_model_without_a_picture_reads_zeros(desk: FolderLookups) -> None:
+    model = node("UNETLoader", unet_name="wan_i2v.safetensors", weight_dtype="default")
+    plan = compile_workflow(wan(**{"1": model}), None, desk)
+    assert next(op for op in plan.ops if op["op"] == "denoise")["given"] == {"channels": 20}
+    assert "vae_encoder" not in plan.parts
+
+
+def test_wan_22_has_latents_of_its_own_and_the_text_encoder_of_21(
+    desk: FolderLookups, tmp_path: Path
+) -> None:
+    (tmp_path / "x.png").write_bytes(b"read when the bundle is written")
+    graph = wan(
+        **{
+            "1": node("UNETLoader", unet_name="wan22.safetensors", weight_dtype="default"),
+            "3": node("VAELoader", vae_name="wan22.safetensors"),
+            "7": node(
+                "Wan22ImageToVideoLatent",
+                vae=["3", 0],
+                width=96,
+                height=64,
+                length=9,
+                batch_size=1,
+                start_image=["14", 0],
+            ),
+            "14": node("LoadImage", image="x.png"),
+        }
+    )
+    graph["10"]["inputs"] |= {"positive": ["4", 0], "negative": ["5", 0], "latent_image": ["7", 0]}
+    plan = compile_workflow(graph, None, desk)
+    assert next(op for op in plan.ops if op["op"] == "noise")["shape"] == [1, 48, 3, 4, 6]
+    assert next(op for op in plan.ops if op["op"] == "denoise")["first_frame"] == {"op": "first_frame"}
+    assert {part.family for part in plan.parts.values()} == {"wan22", "wan"}
+    assert plan.parts["text_encoder"].family == "wan"
+    del graph["7"]["inputs"]["start_image"]
+    plan = compile_workflow(graph, None, desk)
+    assert next(op for op in plan.ops if op["op"] == "denoise")["first_frame"] is None
+    graph["3"]["inputs"]["vae_name"] = "wan.safetensors"
+    with pytest.raises(WorkflowError, match=r"comes from Wan 2\.1 but the latent from Wan 2\.2 5B"):
+        compile_workflow(graph, None, desk)
+
+
+def test_two_experts_are_two_denoisers(desk: FolderLookups) -> None:
+    low = node("UNETLoader", unet_name="wan_low.safetensors", weight_dtype="default")
+    second = node("KSampler", **(wan()["10"]["inputs"] | {"model": ["14", 0], "latent_image": ["10", 0]}))
+    graph = wan(**{"14": low, "15": second, "11": node("VAEDecode", samples=["15", 0], vae=["3", 0])})
+    plan = compile_workflow(graph, None, desk)
+    denoised = [op for op in plan.ops if op["op"] == "denoise"]
+    assert [op["component"] for op in denoised] == ["denoiser", "denoiser_2"]
+    files = {name: part.path.name for name, part in plan.parts.items() if part.kind == "denoiser"}
+    assert files == {"denoiser": "wan.safetensors", "denoiser_2": "wan_low.safetensors"}
+    assert {"denoiser", "denoiser_2"} < set(plan.components)
+    # One file is one network, however often it is loaded; LoRAs make another of it.
+    low["inputs"]["unet_name"] = "wan.safetensors"
+    assert "denoiser_2" not in compile_workflow(graph, None, desk).parts
+    graph["16"] = node("LoraLoaderModelOnly", model=["14", 0], lora_name="a.safetensors", strength_model=0.5)
+    second["inputs"]["model"] = ["16", 0]
+    assert compile_workflow(graph, None, desk).parts["denoiser_2"].loras
+
+
+def unet(name: str) -> JSON:
+    return node("UNETLoader", unet_name=f"{name}.safetensors", weight_dtype="default")
+
+
 CHECKPOINT = node("CheckpointLoaderSimple", ckpt_name="ltxv.safetensors")
 REFUSED: list[tuple[str, JSON, str]] = [
     ("no adapter", ltxv(**{"1": node("UNETLoader", unet_name="other.safetensors", weight_dtype="default")}),
-     r"node 1, UNETLoader.* no adapter; those that have one are LTX-Video and Wan 2\.1"),
+     r"node 1, UNETLoader.* no adapter; those that have one are LTX-Video, Wan 2\.1 and Wan 2\.2 5B"),
     ("no file", ltxv(**{"1": node("UNETLoader", unet_name="none.safetensors", weight_dtype="default")}),
      r"no file none\.safetensors in models/diffusion_models"),
     ("outside", ltxv(**{"3": node("VAELoader", vae_name="../loras/a.safetensors")}), "no file"),
@@ -173,21 +272,25 @@ REFUSED: list[tuple[str, JSON, str]] = [
      r"The text of node .*node 4.* weights in parentheses"),
     ("no text", ltxv(**{"1": CHECKPOINT, "4": node("CLIPTextEncode", clip=["1", 1], text="a")}),
      "a checkpoint without a text encoder; link a Load CLIP"),
-    ("two models", wan(
-        **{
-            "14": node("UNETLoader", unet_name="wan_low.safetensors", weight_dtype="default"),
-            "15": node(
-                "KSampler", **(wan()["10"]["inputs"] | {"model": ["14", 0], "latent_image": ["10", 0]})
-            ),
-            "11": node("VAEDecode", samples=["15", 0], vae=["3", 0]),
-        }
-    ), "use different files for the denoiser"),
-    ("picture for Wan", wan(
-        **{
-            "14": node("LoadImage", image="x.png"),
-            "7": node("WanImageToVideo", **(wan()["7"]["inputs"] | {"start_image": ["14", 0]})),
-        }
-    ), "gives a picture to Wan, which is not exported yet"),
+    ("CLIP Vision", wan(**{"1": unet("wan_vision")}),
+     "CLIP Vision's features of a picture .Wan 2.1 image to video., which is not exported; use Wan 2.2's"),
+    ("vision output", wan(**{
+        "7": node("WanImageToVideo", **wan()["7"]["inputs"], clip_vision_output=["3", 0])}),
+     "Input clip_vision_output of .*node 7.* describes a picture to .* Wan 2.1, .* unlink it"),
+    ("control", wan(**{"1": unet("wan_control")}),
+     "reads 36 channels besides the latent"),
+    ("picture for text to video", wan(**start()),
+     "Input positive of .*node 10.* begins with a picture, which Wan 2.1 does not read in this file"),
+    ("other latent", wan(**i2v() | {
+        "16": node("EmptyHunyuanLatentVideo", width=64, height=64, length=9, batch_size=1),
+        "10": node("KSampler", **(i2v()["10"]["inputs"] | {"latent_image": ["16", 0]}))}),
+     "Input latent_image of .*node 10.* is 64 x 64 of 9 frames and the clip of the start image 96 x 64 of 9"),
+    ("two pictures", wan(**i2v() | {
+        "17": node("WanImageToVideo", **(i2v()["7"]["inputs"] | {"length": 13})),
+        "10": node("KSampler", **(i2v()["10"]["inputs"] | {"negative": ["17", 1]}))}),
+     "Input negative of .*node 10.* begins with another picture than the positive"),
+    ("VAE of another model", wan(**i2v() | {"3": node("VAELoader", vae_name="wan22.safetensors")}),
+     "VAE of Wan 2.2 5B, and the model is Wan 2.1"),
 ]  # fmt: skip
 
 

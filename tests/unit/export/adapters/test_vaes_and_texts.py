@@ -17,6 +17,10 @@ from comfyui_pocketvideo.pocketvideo.export.adapters.ltxv_vae import (
 from comfyui_pocketvideo.pocketvideo.export.adapters.sentencepiece import sentencepiece_tokenizer
 from comfyui_pocketvideo.pocketvideo.export.adapters.t5 import t5_component
 from comfyui_pocketvideo.pocketvideo.export.adapters.wan_vae import wan_decoder_components
+from comfyui_pocketvideo.pocketvideo.export.adapters.wan_vae_encoder import (
+    wan_clip_components,
+    wan_picture_component,
+)
 from diffusers import AutoencoderKLWan
 from transformers import T5Config, T5EncoderModel
 
@@ -84,6 +88,30 @@ def test_wans_decoder_passes_the_gate_and_makes_the_video_in_pieces(tmp_path: Pa
         for part in (first, later)
     )
     assert set(one) == set(other)
+
+
+WAN = {"dim_mult": [1, 2], "num_res_blocks": 1, "temperal_downsample": [True], "base_dim": 4}
+WAN22 = WAN | {"is_residual": True, "patch_size": 2, "in_channels": 12, "out_channels": 12, "z_dim": 6}
+WAN22 |= {"dim_mult": [1, 2, 2], "temperal_downsample": [False, True]}
+WAN22 |= {"latents_mean": [0.1] * 6, "latents_std": [0.7] * 6, "decoder_base_dim": 8, "num_res_blocks": 2}
+
+
+@pytest.mark.parametrize("sizes", [WAN, WAN22], ids=["2.1", "2.2"])
+def test_wans_encoders_pass_the_gate_in_pieces_and_for_a_picture(
+    tmp_path: Path, sizes: dict[str, Any]
+) -> None:
+    network = randomise(AutoencoderKLWan(**sizes), 0.2)
+    start, later = wan_clip_components(network)
+    assert (start.name, later.name) == ("vae_encoder_start", "vae_encoder_next")
+    assert later.axes["image"].names[2] == 2
+    # The decoder of 2.1 has its own test.
+    decoders = wan_decoder_components(network) if "is_residual" in sizes else ()
+    for part in (start, later, wan_picture_component(network), *decoders):
+        assert min(export(part, tmp_path).values()) > 80
+    one, other = (
+        {path.name for path in (tmp_path / part.name).glob("*.safetensors")} for part in (start, later)
+    )
+    assert one == other
 
 
 def test_a_text_encoder_passes_the_gate_with_one_graph_for_all_layers(tmp_path: Path) -> None:
