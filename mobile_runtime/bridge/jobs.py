@@ -90,6 +90,8 @@ class JobBoard:
         self._feeds: dict[str, Feed] = {}
         self._heard: dict[str, float] = {}
         self._closed = False
+        self.known: dict[str, dict[str, int]] = {}
+        """Bytes by SHA-256 of the bundles that were offered of late, by bundle id."""
 
     def submit(
         self, device_id: str, device_name: str, offer: BundleOffer, values: dict[str, Any], kind: str = "run"
@@ -102,6 +104,8 @@ class JobBoard:
             )
         job = Job(secrets.token_hex(16), device_id, offer, values, kind)
         self._jobs[job.job_id] = job
+        self.known.pop(offer.bundle_id, None)
+        self.known[offer.bundle_id] = {blob.sha256: blob.size for blob in offer.blobs.values()}
         self._forget_old()
         self._signal(device_id)
         return job
@@ -248,3 +252,5 @@ class JobBoard:
         finished = [key for key, job in self._jobs.items() if not job.open]
         for key in finished[: max(0, len(finished) - KEEP_FINISHED)]:
             del self._jobs[key]
+        while len(self.known) > KEEP_FINISHED:
+            del self.known[next(iter(self.known))]

@@ -21,6 +21,7 @@ from .jobs import Job, JobEvent
 from .life import Listening
 from .offers import BundleOffer
 from .outcome import DeviceInfo, InstallResult, JobResult
+from .room import check_room
 from .waiting import CONNECT_SECONDS, PATIENCE_SECONDS, wait_for_job
 
 MAX_VALUES_BYTES = 256 * 1024
@@ -94,6 +95,10 @@ class Bridge(Listening):
         device = self._choose(device_id)
 
         async def submit(core: BridgeCore) -> tuple[Job, int]:
+            record = core.state.get(device.device_id)
+            # What a device said before it went away may be out of date; it looks again when it comes.
+            if record is not None and record.status is not None and device.connected:
+                check_room(device.name, record.status, offer, core.board.known)
             sent = sum(core.traffic.sent_to(device.device_id).values())
             return core.board.submit(device.device_id, device.name, offer, values, kind), sent
 
