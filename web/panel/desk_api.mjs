@@ -1,5 +1,5 @@
 // Calls the pack's routes on this ComfyUI. The header keeps other pages out (T1).
-import { api } from "../../scripts/api.js";
+import { api } from "../../../scripts/api.js";
 
 const PREFIX = "/pocketvideo/v1";
 
@@ -10,7 +10,12 @@ export async function call(method, path, body = {}) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  const response = await api.fetchApi(PREFIX + path, options);
+  let response;
+  try {
+    response = await api.fetchApi(PREFIX + path, options);
+  } catch {
+    throw new Error("ComfyUI does not answer: see whether it still runs.");
+  }
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(answer.error ?? `ComfyUI answered ${response.status}; see its log.`);
   return answer;
