@@ -69,7 +69,8 @@ class ImageInput(TypedDict):
 
 class NamedSchedule(TypedDict):
     """ComfyUI's sigma schedule by name, for a rectified flow with this shift; denoise < 1 runs only its
-    end. The steps from start to end run; finish makes an early end 0."""
+    end. The steps from start to end run; finish makes an early end 0, and until replaces the sigmas
+    at or below it by itself."""
 
     name: Literal["simple", "normal", "sgm_uniform", "beta", "linear_quadratic", "kl_optimal", "karras", "exponential", "ddim_uniform"]
     steps: StepsValue
@@ -81,6 +82,7 @@ class NamedSchedule(TypedDict):
     start: NotRequired[int]
     end: NotRequired[int]
     finish: NotRequired[bool]
+    until: NotRequired[float]
 
 
 class LtxvSchedule(TypedDict):
@@ -98,6 +100,7 @@ class LtxvSchedule(TypedDict):
     start: NotRequired[int]
     end: NotRequired[int]
     finish: NotRequired[bool]
+    until: NotRequired[float]
 
 
 class ManualSchedule(TypedDict):
@@ -109,6 +112,7 @@ class ManualSchedule(TypedDict):
     start: NotRequired[int]
     end: NotRequired[int]
     finish: NotRequired[bool]
+    until: NotRequired[float]
 
 
 class AdaptiveLeap(TypedDict):
@@ -220,7 +224,8 @@ class Given(TypedDict):
 class Denoise(TypedDict):
     """The sampling loop over a noised latent; first_frame keeps frame 0 of the latent as given,
     keep_first_frame as latent has it; leap ends the loop early, merge names a twin for a window of
-    sigmas; frame_rate is told to networks that read it."""
+    sigmas; frame_rate is told to networks that read it; the sampler renoise draws the noise of its
+    steps from renoise_seed + 1."""
 
     id: Name
     op: Literal["denoise"]
@@ -233,7 +238,8 @@ class Denoise(TypedDict):
     guidance: NumberValue
     first_frame: OptionalOpRef
     motion: NumberValue
-    sampler: Literal["euler", "heun", "dpm_2", "dpmpp_2m", "res_multistep", "gradient_estimation", "ddim", "uni_pc", "uni_pc_bh2"]
+    sampler: Literal["euler", "heun", "dpm_2", "dpmpp_2m", "res_multistep", "gradient_estimation", "ddim", "uni_pc", "uni_pc_bh2", "renoise"]
+    renoise_seed: NotRequired[SeedValue]
     schedule: Schedule
     leap: NotRequired[Leap]
     merge: NotRequired[Merge]

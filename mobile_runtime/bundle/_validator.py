@@ -964,8 +964,12 @@ def validate____defs_denoise(data, custom_formats={}, name_prefix=None):
         if "sampler" in data_keys:
             data_keys.remove("sampler")
             data__sampler = data["sampler"]
-            if not (isinstance(data__sampler, str) and data__sampler == 'euler' or isinstance(data__sampler, str) and data__sampler == 'heun' or isinstance(data__sampler, str) and data__sampler == 'dpm_2' or isinstance(data__sampler, str) and data__sampler == 'dpmpp_2m' or isinstance(data__sampler, str) and data__sampler == 'res_multistep' or isinstance(data__sampler, str) and data__sampler == 'gradient_estimation' or isinstance(data__sampler, str) and data__sampler == 'ddim' or isinstance(data__sampler, str) and data__sampler == 'uni_pc' or isinstance(data__sampler, str) and data__sampler == 'uni_pc_bh2'):
-                raise SchemaError("" + (name_prefix or "data") + ".sampler must be one of ['euler', 'heun', 'dpm_2', 'dpmpp_2m', 'res_multistep', 'gradient_estimation', 'ddim', 'uni_pc', 'uni_pc_bh2']")
+            if not (isinstance(data__sampler, str) and data__sampler == 'euler' or isinstance(data__sampler, str) and data__sampler == 'heun' or isinstance(data__sampler, str) and data__sampler == 'dpm_2' or isinstance(data__sampler, str) and data__sampler == 'dpmpp_2m' or isinstance(data__sampler, str) and data__sampler == 'res_multistep' or isinstance(data__sampler, str) and data__sampler == 'gradient_estimation' or isinstance(data__sampler, str) and data__sampler == 'ddim' or isinstance(data__sampler, str) and data__sampler == 'uni_pc' or isinstance(data__sampler, str) and data__sampler == 'uni_pc_bh2' or isinstance(data__sampler, str) and data__sampler == 'renoise'):
+                raise SchemaError("" + (name_prefix or "data") + ".sampler must be one of ['euler', 'heun', 'dpm_2', 'dpmpp_2m', 'res_multistep', 'gradient_estimation', 'ddim', 'uni_pc', 'uni_pc_bh2', 'renoise']")
+        if "renoise_seed" in data_keys:
+            data_keys.remove("renoise_seed")
+            data__renoiseseed = data["renoise_seed"]
+            validate____defs_seedvalue(data__renoiseseed, custom_formats, (name_prefix or "data") + ".renoise_seed")
         if "schedule" in data_keys:
             data_keys.remove("schedule")
             data__schedule = data["schedule"]
@@ -1432,6 +1436,16 @@ def validate____defs_manualschedule(data, custom_formats={}, name_prefix=None):
             data__finish = data["finish"]
             if not isinstance(data__finish, (bool)):
                 raise SchemaError("" + (name_prefix or "data") + ".finish must be boolean")
+        if "until" in data_keys:
+            data_keys.remove("until")
+            data__until = data["until"]
+            if not isinstance(data__until, (int, float, Decimal)) or isinstance(data__until, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".until must be number")
+            if isinstance(data__until, (int, float, Decimal)) and not isinstance(data__until, bool):
+                if data__until < 0.001:
+                    raise SchemaError("" + (name_prefix or "data") + ".until must be bigger than or equal to 0.001")
+                if data__until > 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".until must be smaller than or equal to 1")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
@@ -1534,6 +1548,16 @@ def validate____defs_ltxvschedule(data, custom_formats={}, name_prefix=None):
             data__finish = data["finish"]
             if not isinstance(data__finish, (bool)):
                 raise SchemaError("" + (name_prefix or "data") + ".finish must be boolean")
+        if "until" in data_keys:
+            data_keys.remove("until")
+            data__until = data["until"]
+            if not isinstance(data__until, (int, float, Decimal)) or isinstance(data__until, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".until must be number")
+            if isinstance(data__until, (int, float, Decimal)) and not isinstance(data__until, bool):
+                if data__until < 0.001:
+                    raise SchemaError("" + (name_prefix or "data") + ".until must be bigger than or equal to 0.001")
+                if data__until > 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".until must be smaller than or equal to 1")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
@@ -1660,21 +1684,25 @@ def validate____defs_namedschedule(data, custom_formats={}, name_prefix=None):
             data__finish = data["finish"]
             if not isinstance(data__finish, (bool)):
                 raise SchemaError("" + (name_prefix or "data") + ".finish must be boolean")
+        if "until" in data_keys:
+            data_keys.remove("until")
+            data__until = data["until"]
+            if not isinstance(data__until, (int, float, Decimal)) or isinstance(data__until, bool):
+                raise SchemaError("" + (name_prefix or "data") + ".until must be number")
+            if isinstance(data__until, (int, float, Decimal)) and not isinstance(data__until, bool):
+                if data__until < 0.001:
+                    raise SchemaError("" + (name_prefix or "data") + ".until must be bigger than or equal to 0.001")
+                if data__until > 1:
+                    raise SchemaError("" + (name_prefix or "data") + ".until must be smaller than or equal to 1")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
     return data
 
-def validate____defs_numbervalue(data, custom_formats={}, name_prefix=None):
+def validate____defs_seedvalue(data, custom_formats={}, name_prefix=None):
     data_any_of_count2 = 0
     if not data_any_of_count2:
         try:
-            if not isinstance(data, (int, float, Decimal)) or isinstance(data, bool):
-                raise SchemaError("" + (name_prefix or "data") + " must be number")
-            if isinstance(data, (int, float, Decimal)) and not isinstance(data, bool):
-                if data < -1000000000.0:
-                    raise SchemaError("" + (name_prefix or "data") + " must be bigger than or equal to -1000000000.0")
-                if data > 1000000000.0:
-                    raise SchemaError("" + (name_prefix or "data") + " must be smaller than or equal to 1000000000.0")
+            validate____defs_seed(data, custom_formats, (name_prefix or "data") + "")
             data_any_of_count2 += 1
         except SchemaError: pass
     if not data_any_of_count2:
@@ -1686,20 +1714,50 @@ def validate____defs_numbervalue(data, custom_formats={}, name_prefix=None):
         raise SchemaError("" + (name_prefix or "data") + " cannot be validated by any definition")
     return data
 
-def validate____defs_optionalopref(data, custom_formats={}, name_prefix=None):
+def validate____defs_seed(data, custom_formats={}, name_prefix=None):
+    if not isinstance(data, (str)):
+        raise SchemaError("" + (name_prefix or "data") + " must be string")
+    if isinstance(data, str):
+        if not REGEX_PATTERNS['^(0|[1-9][0-9]{0,19})$'].search(data):
+            raise SchemaError("" + (name_prefix or "data") + " must match pattern ^(0|[1-9][0-9]{0,19})$")
+    return data
+
+def validate____defs_numbervalue(data, custom_formats={}, name_prefix=None):
     data_any_of_count3 = 0
     if not data_any_of_count3:
         try:
-            if not isinstance(data, (NoneType)):
-                raise SchemaError("" + (name_prefix or "data") + " must be null")
+            if not isinstance(data, (int, float, Decimal)) or isinstance(data, bool):
+                raise SchemaError("" + (name_prefix or "data") + " must be number")
+            if isinstance(data, (int, float, Decimal)) and not isinstance(data, bool):
+                if data < -1000000000.0:
+                    raise SchemaError("" + (name_prefix or "data") + " must be bigger than or equal to -1000000000.0")
+                if data > 1000000000.0:
+                    raise SchemaError("" + (name_prefix or "data") + " must be smaller than or equal to 1000000000.0")
             data_any_of_count3 += 1
         except SchemaError: pass
     if not data_any_of_count3:
         try:
-            validate____defs_opref(data, custom_formats, (name_prefix or "data") + "")
+            validate____defs_inputref(data, custom_formats, (name_prefix or "data") + "")
             data_any_of_count3 += 1
         except SchemaError: pass
     if not data_any_of_count3:
+        raise SchemaError("" + (name_prefix or "data") + " cannot be validated by any definition")
+    return data
+
+def validate____defs_optionalopref(data, custom_formats={}, name_prefix=None):
+    data_any_of_count4 = 0
+    if not data_any_of_count4:
+        try:
+            if not isinstance(data, (NoneType)):
+                raise SchemaError("" + (name_prefix or "data") + " must be null")
+            data_any_of_count4 += 1
+        except SchemaError: pass
+    if not data_any_of_count4:
+        try:
+            validate____defs_opref(data, custom_formats, (name_prefix or "data") + "")
+            data_any_of_count4 += 1
+        except SchemaError: pass
+    if not data_any_of_count4:
         raise SchemaError("" + (name_prefix or "data") + " cannot be validated by any definition")
     return data
 
@@ -1747,30 +1805,6 @@ def validate____defs_noise(data, custom_formats={}, name_prefix=None):
                             raise SchemaError("" + (name_prefix or "data") + ".shape[{data__shape_x}]".format(**locals()) + " must be smaller than or equal to 65536")
         if data_keys:
             raise SchemaError("" + (name_prefix or "data") + " must not contain "+str(data_keys)+" properties")
-    return data
-
-def validate____defs_seedvalue(data, custom_formats={}, name_prefix=None):
-    data_any_of_count4 = 0
-    if not data_any_of_count4:
-        try:
-            validate____defs_seed(data, custom_formats, (name_prefix or "data") + "")
-            data_any_of_count4 += 1
-        except SchemaError: pass
-    if not data_any_of_count4:
-        try:
-            validate____defs_inputref(data, custom_formats, (name_prefix or "data") + "")
-            data_any_of_count4 += 1
-        except SchemaError: pass
-    if not data_any_of_count4:
-        raise SchemaError("" + (name_prefix or "data") + " cannot be validated by any definition")
-    return data
-
-def validate____defs_seed(data, custom_formats={}, name_prefix=None):
-    if not isinstance(data, (str)):
-        raise SchemaError("" + (name_prefix or "data") + " must be string")
-    if isinstance(data, str):
-        if not REGEX_PATTERNS['^(0|[1-9][0-9]{0,19})$'].search(data):
-            raise SchemaError("" + (name_prefix or "data") + " must match pattern ^(0|[1-9][0-9]{0,19})$")
     return data
 
 def validate____defs_encodeimage(data, custom_formats={}, name_prefix=None):

@@ -45,6 +45,7 @@ _INPUTS = {
     "text": ("text",),
     "image": ("image",),
     "seed": ("seed",),
+    "renoise_seed": ("seed",),
     "steps": ("integer",),
     "guidance": ("number", "integer"),
     "motion": ("number", "integer"),
@@ -206,6 +207,11 @@ def _check_denoise(op: Denoise, where: str) -> None:
         )
     if latent is None and op.get("keep_first_frame", False):
         raise ManifestError(f"{where} keeps the first frame of a latent that it does not have; give it one.")
+    fresh = op.get("renoise_seed")
+    if (op["sampler"] == "renoise") != (fresh is not None):
+        raise ManifestError(f"{where} needs a renoise_seed for the sampler renoise, and for no other one.")
+    if isinstance(fresh, str):
+        _check_seed(fresh, where)
     schedule = op["schedule"]
     if schedule["name"] == "manual":
         sigmas = schedule["sigmas"]

@@ -16,6 +16,7 @@ import numpy as np
 from . import guidance
 from .leap import LeapConfig
 from .leaping import sample_with_leap
+from .renoising import NAME, renoising
 from .samplers import SAMPLERS, Callback
 
 
@@ -121,19 +122,22 @@ def sample(
     sampler: str,
     callback: Callback,
     leap: LeapConfig | None = None,
+    renoise_seed: int = 0,
 ) -> tuple[np.ndarray, int | None]:
     """Run a sampler from noise `[B, C, F, H, W]` along sigmas; the latent, and the step that it leapt at.
 
     No noise is noise of zeros: a latent that still holds its own goes on. An empty schedule gives what there
-    was before: the latent, else zeros, and the first frame where one is given.
+    was before: the latent, else zeros, and the first frame where one is given. `renoise_seed` is read by the
+    sampler that adds fresh noise alone.
     """
     if len(sigmas) == 0:
         return model.latent_image, None
     x = (1 - sigmas[0]) * model.latent_image
     if noise is not None:
         x = sigmas[0] * noise + x
+    chosen = renoising(renoise_seed, x.shape) if sampler == NAME else SAMPLERS[sampler]
     if leap is None:
-        x, step = SAMPLERS[sampler](model, x, sigmas, callback), None
+        x, step = chosen(model, x, sigmas, callback), None
     else:
-        x, step = sample_with_leap(SAMPLERS[sampler], leap, model, x, sigmas, callback)
+        x, step = sample_with_leap(chosen, leap, model, x, sigmas, callback)
     return x / (1 - sigmas[-1]), step

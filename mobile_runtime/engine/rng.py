@@ -35,18 +35,49 @@ def normal(seed: int, shape: Sequence[int]) -> np.ndarray:
     return flat.reshape(tuple(shape))
 
 
-def _draws(seed: int, count: int) -> np.ndarray:
-    """The first `count` 32-bit outputs of mt19937 as torch seeds it."""
+class NormalStream:
+    """Successive `torch.randn(shape, generator=...)` of one generator, for arrays of 16 numbers or more.
+
+    Smaller ones leave half a pair behind in torch's generator, and no latent is that small.
+    """
+
+    def __init__(self, seed: int, shape: Sequence[int]) -> None:
+        """Raises ValueError for a seed out of range or a shape of less than 16 numbers."""
+        self._shape, self._size = tuple(shape), math.prod(shape)
+        if not 0 <= seed <= MAX_SEED or self._size < _BLOCK:
+            raise ValueError(
+                f"No stream of noise starts at seed {seed} with the shape {self._shape}: choose a seed "
+                f"within 0 to 2^64-1 and {_BLOCK} numbers or more."
+            )
+        self._generator = _generator(seed)
+
+    def draw(self) -> np.ndarray:
+        """The next array, float32."""
+        rest = self._size % _BLOCK
+        draws = self._generator.random_raw(self._size + (_BLOCK if rest else 0))
+        return _normals(draws, self._size).reshape(self._shape)
+
+
+def _generator(seed: int) -> np.random.MT19937:
+    """mt19937 as torch seeds it."""
     # RandomState seeds with the reference init_genrand, as at::mt19937 does; MT19937(seed) does not.
     state = np.random.RandomState(seed & 0xFFFFFFFF).get_state(legacy=False)
     generator = np.random.MT19937()
     generator.state = {"bit_generator": "MT19937", "state": state["state"]}
-    return generator.random_raw(count)
+    return generator
+
+
+def _draws(seed: int, count: int) -> np.ndarray:
+    """The first `count` 32-bit outputs of mt19937 as torch seeds it."""
+    return _generator(seed).random_raw(count)
 
 
 def _blocks(seed: int, size: int) -> np.ndarray:
+    return _normals(_draws(seed, size + (_BLOCK if size % _BLOCK else 0)), size)
+
+
+def _normals(draws: np.ndarray, size: int) -> np.ndarray:
     rest = size % _BLOCK
-    draws = _draws(seed, size + (_BLOCK if rest else 0))
     uniform = (draws & 0xFFFFFF).astype(np.float32) * np.float32(2**-24)
     whole = size - rest
     result = np.empty(size, np.float32)

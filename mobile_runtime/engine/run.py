@@ -301,7 +301,8 @@ def _denoise(state: _State, op: Any) -> np.ndarray:
     state.watch.report(op["id"], op["op"], 0, total)
     model = FlowModel(velocities, conditions, shape)
     leap = LeapConfig(**op["leap"]) if "leap" in op else None
-    latent, step = sample(model, noise, sigmas, op["sampler"], after_step, leap)
+    fresh = inputs.parse_seed(op["id"], state.value(op.get("renoise_seed", "0")))
+    latent, step = sample(model, noise, sigmas, op["sampler"], after_step, leap, fresh)
     state.evaluations += model.evaluations
     if leap is not None:
         state.leap_steps[op["id"]] = step

@@ -29,6 +29,8 @@ def plan_sigmas(schedule: Mapping[str, Any], steps: int | None) -> np.ndarray:
         schedule.get("end"),
         schedule.get("finish", False),
     )
+    if "until" in schedule:
+        sigmas = cut(sigmas, np.float32(schedule["until"]))
     return sigmas if len(sigmas) > 1 else np.empty(0, np.float32)
 
 
@@ -42,6 +44,12 @@ def part(sigmas: np.ndarray, start: int = 0, end: int | None = None, finish: boo
         if finish:
             sigmas[-1] = 0
     return sigmas[start:]
+
+
+def cut(sigmas: np.ndarray, until: np.float32) -> np.ndarray:
+    """The sigmas above `until`, and then `until`: another model goes on from there. Empty where none is."""
+    above = sigmas[sigmas > until]
+    return np.append(above, until) if len(above) else above
 
 
 def _whole(schedule: Mapping[str, Any], steps: int | None) -> np.ndarray:

@@ -191,6 +191,12 @@ def resize() -> dict[str, Any]:
     }
 
 
+def renoise() -> dict[str, Any]:
+    import renoise_reference
+
+    return renoise_reference.vectors(sampling_model)
+
+
 def parts() -> dict[str, Any]:
     import parts_reference
 
@@ -243,6 +249,7 @@ VECTORS = {
     "noise": noise,
     "schedules": schedules,
     "parts": parts,
+    "renoise": renoise,
     "guidance": guidance,
     "sampling": sampling,
     "resize": resize,

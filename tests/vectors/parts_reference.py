@@ -53,6 +53,13 @@ def vectors(patcher: Callable[[], Any]) -> dict[str, Any]:
         manual = {"name": "manual", "sigmas": values, "multiplier": 1.0}
         cases.append({"schedule": {**manual, "end": step}, "steps": None, "sigmas": high})
         cases.append({"schedule": {**manual, "start": step}, "steps": None, "sigmas": low})
+    # What is left above a sigma, and then that sigma: High-Low Split's first schedule.
+    whole = comfy.samplers.calculate_sigmas(patcher().get_model_object("model_sampling"), "simple", 9)
+    for until in (0.76, 0.9, float(whole[3]), 1.0):
+        above = whole[whole > torch.tensor(until)]
+        schedule = {"name": "simple", "shift": 3.0, "denoise": 1.0, "multiplier": 1.0, "until": until}
+        joined = [*_numbers(above), until] if len(above) else []
+        cases.append({"schedule": schedule, "steps": 9, "sigmas": joined})
     for steps, shape, widest, base, stretch, terminal in (
         (20, None, 2.05, 0.95, True, 0.1),
         (8, (5, 15, 22), 2.05, 0.95, True, 0.1),

@@ -129,6 +129,29 @@ def test_sampling(batched: bool) -> None:
         assert model.evaluations == (steps + ahead) * (2 if guided else 1), where
 
 
+def test_fresh_noise_between_steps_is_what_the_host_draws() -> None:
+    cases, tolerance = load("renoise")
+    assert {tuple(case["shape"]) for case in cases} == {(1, 2, 3, 2, 4), (1, 3, 3, 2, 4)}
+    for case in cases:
+        shape, first, seed = case["shape"], case["first_frame"], int(case["seed"])
+        given = None if first is None else np.array(first, np.float32).reshape(1, shape[1], 1, *shape[3:])
+        model = FlowModel(
+            analytic_velocity, Conditions(features(case["positive"]), None, 1.0, given), tuple(shape)
+        )
+        told: list[int] = []
+        sigmas = np.array(case["sigmas"], np.float32)
+        found, _ = sample(
+            model,
+            rng.normal(seed, shape),
+            sigmas,
+            "renoise",
+            lambda step, _, told=told: told.append(step),
+            renoise_seed=seed,
+        )
+        np.testing.assert_allclose(found, array(case, "result"), rtol=tolerance, atol=tolerance)
+        assert told == list(range(len(sigmas) - 1))
+
+
 def test_the_given_arrays_stay_as_they_were() -> None:
     """A later op of the plan may use the same latent again."""
     cases, _ = load("sampling")
