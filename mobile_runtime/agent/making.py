@@ -44,11 +44,7 @@ def make(home: Home, bundle: Bundle, values: dict[str, Any], line: ProgressLine,
             output_dir=folder,
         )
         seconds = round(time.monotonic() - started, 3)
-        texts = [
-            str(result.values[name])
-            for name, spec in bundle.manifest["inputs"].items()
-            if spec["type"] == "text"
-        ]
+        texts = [str(result.values[name]) for name in _of_type(bundle.manifest["inputs"], "text")]
         name = next((text for text in texts if text.strip()), bundle.manifest["name"])
         return shelf.keep(Path(result.video_path), bundle.id, name, result.values, seconds)
 
@@ -88,10 +84,15 @@ def read_values(bundle: Bundle, prompt: str | None, seed: str | None, settings: 
 
 
 def _first(inputs: dict[str, Input], kind: str, option: str) -> str:
-    for name, spec in inputs.items():
-        if spec["type"] == kind:
-            return name
+    for name in _of_type(inputs, kind):
+        return name
     raise AgentError(f"This bundle has no input for {option}; its inputs are: {', '.join(inputs) or 'none'}.")
+
+
+def _of_type(inputs: dict[str, Input], kind: str) -> list[str]:
+    """The inputs of a type, `prompt` before all: a manifest sorts names, and `negative_prompt` stands first."""
+    found = [name for name, spec in inputs.items() if spec["type"] == kind]
+    return sorted(found, key=lambda name: name != "prompt")
 
 
 def _typed(name: str, spec: Input, text: str) -> Any:
