@@ -90,7 +90,7 @@ def _first(inputs: dict[str, Input], kind: str, option: str) -> str:
 
 
 def _of_type(inputs: dict[str, Input], kind: str) -> list[str]:
-    """The inputs of a type, `prompt` before all: a manifest sorts names, and `negative_prompt` stands first."""
+    """The inputs of a type, `prompt` first: a manifest is sorted, so that `negative_prompt` comes before."""
     found = [name for name, spec in inputs.items() if spec["type"] == kind]
     return sorted(found, key=lambda name: name != "prompt")
 
