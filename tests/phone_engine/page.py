@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -118,7 +119,7 @@ class EnginePage:
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.goto(f"http://127.0.0.1:{server.server_port}/")
-        page.wait_for_function("globalThis.harness")
+        self.wait_for("typeof harness !== 'undefined'")
 
     @property
     def asked(self) -> list[str]:
@@ -135,6 +136,14 @@ class EnginePage:
         if "error" in told:
             raise RuntimeError(told["error"])
         return told.get("value")
+
+    def wait_for(self, expression: str, seconds: float = 60) -> None:
+        """Until an expression of the page is true; the page's policy forbids playwright's own way."""
+        deadline = time.monotonic() + seconds
+        while not self.page.evaluate(f"Boolean({expression})"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The page has not come to {expression}; it said: {self.said[-5:]}")
+            time.sleep(0.05)
 
     def open(self, plan: str, **options: Any) -> None:
         self.call("open", {"plan": plan, **options})

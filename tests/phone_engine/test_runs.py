@@ -186,14 +186,14 @@ def test_a_browser_without_a_gpu_says_so(built: Path, light: Bundle, tmp_path: P
 def test_a_gpu_that_is_lost_ends_the_run_in_a_sentence(built: Path, heavy: Bundle, tmp_path: Path) -> None:
     with engine_page(built, heavy, chromium(), tmp_path / "profile", gpu=True) as page:
         page.open("webgpu")
-        page.page.evaluate("harness.run({steps: 50}).catch((error) => (globalThis.ended = error))")
-        page.page.wait_for_function("harness.told.some((one) => one.kind === 'denoise' && one.step > 1)")
+        page.page.evaluate("void harness.run({steps: 50}).catch((error) => (globalThis.ended = error))")
+        page.wait_for("harness.told.some((one) => one.kind === 'denoise' && one.step > 1)")
         # The browser's own way to end its GPU process.
         crash = page.page.context.new_page()
         # The page of a process that ended never loads.
         with contextlib.suppress(Error):
             crash.goto("chrome://gpucrash", timeout=5000)
-        page.page.wait_for_function("globalThis.ended")
+        page.wait_for("globalThis.ended")
         ended = page.page.evaluate("`${ended.name}: ${ended.message}`")
         assert re.match(r"DeviceLostError: The GPU was taken away while it worked.*; make", ended)
         page.open("wasm")

@@ -129,6 +129,26 @@ async function oneSampling(one: Case, tolerance: number): Promise<void> {
   expect(model.evaluations, where).toBe((steps + ahead) * (guided ? 2 : 1));
 }
 
+test("fresh noise between steps is what the host draws", async () => {
+  const { cases, tolerance } = load("renoise");
+  for (const one of cases) {
+    const shape: number[] = one.shape;
+    const first =
+      one.first_frame === null
+        ? null
+        : floats(one.first_frame, [1, shape[1] as number, 1, ...shape.slice(3)]);
+    const conditions = { positive: features(one.positive), negative: null, scale: 1, firstFrame: first };
+    const rest = { latent: null, keepFirstFrame: false, multiplier: 1 };
+    const model = new FlowModel(field, { ...conditions, ...rest }, shape);
+    const [seed, sigmas] = [BigInt(one.seed), Float32Array.from(one.sigmas)];
+    const told: number[] = [];
+    const tell = (step: number) => told.push(step);
+    const found = await sample(model, normal(seed, shape), sigmas, "renoise", tell, null, seed);
+    expectClose(found.latent.data, one.result, tolerance, tolerance);
+    expect(told).toEqual([...Array(sigmas.length - 1).keys()]);
+  }
+});
+
 test("leaps come where the desk's come", async () => {
   const { cases, tolerance } = load("leap");
   expect(new Set(cases.map((one) => one.kind))).toEqual(new Set(["decision", "similarity", "run"]));
@@ -242,7 +262,9 @@ test.each(["bpe", "t5", "umt5"])("prompts become the desk's tokens (%s)", (kind)
 });
 
 test("every name of the schema is implemented", () => {
-  expect(new Set(SCHEMA.Denoise.properties.sampler.enum)).toEqual(new Set(Object.keys(SAMPLERS)));
+  expect(new Set(SCHEMA.Denoise.properties.sampler.enum)).toEqual(
+    new Set([...Object.keys(SAMPLERS), "renoise"]),
+  );
   expect(new Set(SCHEMA.NamedSchedule.properties.name.enum)).toEqual(new Set(Object.keys(SCHEDULES)));
   expect(new Set(SCHEMA.NamedSchedule.properties.curve.enum)).toEqual(new Set(Object.keys(TABLE_SIZE)));
 });

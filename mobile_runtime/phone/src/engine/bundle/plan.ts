@@ -40,6 +40,7 @@ const INPUTS: Readonly<Record<string, readonly Input["type"][]>> = {
   text: ["text"],
   image: ["image"],
   seed: ["seed"],
+  renoise_seed: ["seed"],
   steps: ["integer"],
   guidance: ["number", "integer"],
   motion: ["number", "integer"],

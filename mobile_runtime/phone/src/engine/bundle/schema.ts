@@ -76,6 +76,10 @@ class Validator {
       if (typeof value === "number" && !(value <= rule))
         throw new SchemaError(`${place} must be at most ${rule}`);
     },
+    exclusiveMinimum: (rule: number, value, place) => {
+      if (typeof value === "number" && !(value > rule))
+        throw new SchemaError(`${place} must be above ${rule}`);
+    },
     // Characters are counted as the desk counts them: an emoji is one.
     minLength: (rule: number, value, place) => {
       if (typeof value === "string" && [...value].length < rule)

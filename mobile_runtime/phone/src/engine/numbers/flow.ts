@@ -10,6 +10,7 @@ import type { Denoise, Leap } from "../manifest.generated";
 import { count, type Floats, round32, scaled, zeros, zip } from "./arrays";
 import { combine, isOff } from "./guidance";
 import { sampleWithLeap } from "./leaping";
+import { renoising } from "./renoising";
 import { type Callback, inverseScaled, SAMPLERS } from "./samplers";
 
 /** What a prompt becomes: context [B, L, D] and mask [B, L]; 1 keeps a token. */
@@ -117,7 +118,8 @@ export class FlowModel {
  * Run a sampler from noise along sigmas; the latent, and the step that it leapt at.
  *
  * No noise is noise of zeros: a latent that still holds its own goes on. An empty schedule gives what there was
- * before: the latent, else zeros, and the first frame where one is given.
+ * before: the latent, else zeros, and the first frame where one is given. `renoiseSeed` is read by the sampler that
+ * adds fresh noise alone.
  */
 export async function sample(
   model: FlowModel,
@@ -126,12 +128,13 @@ export async function sample(
   sampler: Denoise["sampler"],
   callback: Callback,
   leap: Leap | null,
+  renoiseSeed = 0n,
 ): Promise<{ latent: Floats; step: number | null }> {
   if (sigmas.length === 0) return { latent: { data: model.latentImage, shape: model.shape }, step: null };
   const sigma = sigmas[0] as number;
   let x: Float32Array = scaled(model.latentImage, round32(1 - sigma));
   if (noise !== null) x = zip(noise.data, x, (a, b) => round32(sigma * a) + b);
-  const run = SAMPLERS[sampler];
+  const run = sampler === "renoise" ? renoising(renoiseSeed, model.shape) : SAMPLERS[sampler];
   const made =
     leap === null
       ? { x: await run(model.denoise, x, sigmas, callback), step: null }

@@ -21,30 +21,60 @@ export function normal(seed: bigint, shape: readonly number[]): Floats {
   if (seed < 0n || seed > MAX_SEED)
     throw new RangeError(`The seed ${seed} is not within 0 to 2^64-1; choose one that is.`);
   const size = count(shape);
-  const low = Number(seed & 0xffffffffn);
-  return { data: size >= BLOCK ? blocks(low, size) : pairs(low, size), shape };
+  const generator = new Twister(Number(seed & 0xffffffffn));
+  return { data: size >= BLOCK ? blocks(generator, size) : pairs(generator, size), shape };
 }
 
-/** The first `length` 32-bit outputs of mt19937 as torch seeds it. */
-export function draws(seed: number, length: number): Uint32Array {
-  const state = new Uint32Array(STATE);
-  state[0] = seed;
-  for (let i = 1; i < STATE; i++) {
-    const before = state[i - 1] as number;
-    state[i] = Math.imul(1812433253, before ^ (before >>> 30)) + i;
+/** Successive `torch.randn(shape, generator=...)` of one generator, for arrays of 16 numbers or more. */
+export class NormalStream {
+  private readonly generator: Twister;
+
+  /** Throws RangeError for a seed out of range or a shape of less than 16 numbers. */
+  constructor(
+    seed: bigint,
+    private readonly shape: readonly number[],
+  ) {
+    if (seed < 0n || seed > MAX_SEED || count(shape) < BLOCK)
+      throw new RangeError(
+        `No stream of noise starts at seed ${seed} with the shape [${shape}]: choose a seed within 0 to 2^64-1 and` +
+          ` ${BLOCK} numbers or more.`,
+      );
+    this.generator = new Twister(Number(seed & 0xffffffffn));
   }
-  const result = new Uint32Array(length);
-  for (let i = 0; i < length; i++) {
-    const position = i % STATE;
-    if (position === 0) twist(state);
-    let y = state[position] as number;
-    y ^= y >>> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    y ^= y >>> 18;
-    result[i] = y;
+
+  draw(): Float32Array {
+    return blocks(this.generator, count(this.shape));
   }
-  return result;
+}
+
+/** mt19937 as torch seeds it. */
+class Twister {
+  private readonly state = new Uint32Array(STATE);
+  private position = 0;
+
+  constructor(seed: number) {
+    this.state[0] = seed;
+    for (let i = 1; i < STATE; i++) {
+      const before = this.state[i - 1] as number;
+      this.state[i] = Math.imul(1812433253, before ^ (before >>> 30)) + i;
+    }
+  }
+
+  /** The next 32-bit outputs. */
+  draws(length: number): Uint32Array {
+    const result = new Uint32Array(length);
+    for (let i = 0; i < length; i++) {
+      if (this.position === 0) twist(this.state);
+      let y = this.state[this.position] as number;
+      this.position = (this.position + 1) % STATE;
+      y ^= y >>> 11;
+      y ^= (y << 7) & 0x9d2c5680;
+      y ^= (y << 15) & 0xefc60000;
+      y ^= y >>> 18;
+      result[i] = y;
+    }
+    return result;
+  }
 }
 
 function twist(state: Uint32Array): void {
@@ -54,9 +84,9 @@ function twist(state: Uint32Array): void {
   }
 }
 
-function blocks(seed: number, size: number): Float32Array {
+function blocks(generator: Twister, size: number): Float32Array {
   const rest = size % BLOCK;
-  const drawn = draws(seed, size + (rest ? BLOCK : 0));
+  const drawn = generator.draws(size + (rest ? BLOCK : 0));
   const result = new Float32Array(size);
   for (let begin = 0; begin + BLOCK <= size; begin += BLOCK) boxMuller(drawn, begin, result, begin);
   if (rest) boxMuller(drawn, size, result, size - BLOCK);
@@ -76,9 +106,9 @@ function boxMuller(drawn: Uint32Array, from: number, result: Float32Array, to: n
   }
 }
 
-function pairs(seed: number, size: number): Float32Array {
+function pairs(generator: Twister, size: number): Float32Array {
   const result = new Float32Array(size);
-  const drawn = draws(seed, 4 * Math.ceil(size / 2));
+  const drawn = generator.draws(4 * Math.ceil(size / 2));
   // The low 53 of 64 bits.
   const uniform = (index: number) =>
     (((drawn[index] as number) & 0x1fffff) * 2 ** 32 + (drawn[index + 1] as number)) * 2 ** -53;

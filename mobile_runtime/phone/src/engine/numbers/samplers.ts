@@ -157,7 +157,8 @@ const gradientEstimation: Sampler = async (model, x, sigmas, callback) => {
   return state;
 };
 
-export const SAMPLERS: Readonly<Record<Denoise["sampler"], Sampler>> = {
+/** Samplers that need nothing of a run; the one that draws fresh noise is made for each (renoising.ts). */
+export const SAMPLERS: Readonly<Record<Exclude<Denoise["sampler"], "renoise">, Sampler>> = {
   euler,
   heun,
   dpm_2: dpm2,

@@ -15,7 +15,8 @@ import { calculateSigmas, ltxv } from "./schedules";
  * steps that the schedule cannot take.
  */
 export function planSigmas(schedule: Schedule, steps: number | null): Float32Array {
-  const sigmas = part(whole(schedule, steps), schedule.start, schedule.end, schedule.finish);
+  let sigmas = part(whole(schedule, steps), schedule.start, schedule.end, schedule.finish);
+  if (schedule.until !== undefined) sigmas = cut(sigmas, Math.fround(schedule.until));
   return sigmas.length > 1 ? sigmas : new Float32Array(0);
 }
 
@@ -31,6 +32,12 @@ export function part(sigmas: Float32Array, start = 0, end?: number, finish = fal
     if (finish) kept[kept.length - 1] = 0;
   }
   return kept.slice(start);
+}
+
+/** The sigmas above `until`, and then `until`: another model goes on from there. Empty where none is. */
+function cut(sigmas: Float32Array, until: number): Float32Array {
+  const above = sigmas.filter((sigma) => sigma > until);
+  return above.length ? Float32Array.of(...above, until) : above;
 }
 
 function whole(schedule: Schedule, steps: number | null): Float32Array {

@@ -209,6 +209,7 @@ async function denoise(state: State, op: Denoise): Promise<Floats> {
     (step, denoised) =>
       state.watch.report(step + 1, total, preview(spec.latent_rgb, { data: denoised, shape })),
     op.leap ?? null,
+    parseSeed(op.id, lookUp(state, op.renoise_seed ?? "0")),
   );
   state.evaluations += model.evaluations;
   if (op.leap !== undefined) state.leapSteps[op.id] = result.step;
