@@ -127,6 +127,12 @@ def parser() -> argparse.ArgumentParser:
         help="with fixed the prompts leave this machine encoded and the text encoder stays here "
         "(default: %(default)s)",
     )
+    made.add_argument(
+        "--decoder",
+        type=Path,
+        metavar="FILE",
+        help="a Turbo-VAED (.safetensors) that decodes on the device in the place of LTX-Video's own decoder",
+    )
     made.add_argument("--out", type=Path, help="folder for the bundle; an old bundle in it is replaced")
     made.add_argument(
         "--plan-only",
@@ -171,6 +177,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser().error("give either --out, or --plan-only with a workflow")
     if args.random_weights and args.flat_convolutions:
         parser().error("--flat-convolutions is for workflows; the presets have no 3-D convolutions")
+    if args.random_weights and args.decoder is not None:
+        parser().error("--decoder is for workflows; the presets are denoisers alone")
     if args.random_weights == (args.workflow is not None):
         parser().error("give either --workflow with a model file, or --random-weights with a preset's name")
     if args.model is None and (args.random_weights or args.comfyui is None):
@@ -225,6 +233,7 @@ def _workflow(args: argparse.Namespace) -> Bundle:
         precision=parse_precision(args.precision),
         form=parse_form(args.form),
         prompts=args.prompts,
+        decoder=args.decoder,
         flat_convolutions=args.flat_convolutions,
         progress=_show,
     )
@@ -238,6 +247,7 @@ def _plan_only(args: argparse.Namespace) -> int:
         model,
         cache_dir=args.cache,
         prompts=args.prompts,
+        decoder=args.decoder,
         precision=parse_precision(args.precision),
         held=held,
         limits=DeviceLimits(args.device_memory, args.device_storage),

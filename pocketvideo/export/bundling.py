@@ -20,6 +20,7 @@ from .modelfile import file_digest, read_config
 from .plan import TWIN_OF, ExampleFrame, PhotoSource, Plan
 from .plan_sizes import at_once, plan_sizes
 from .precision import FLOAT32, FULL, Precision
+from .small_decoders import with_decoder
 
 CREATED_BY = "pocketvideo 0.1.0"
 WORKFLOW = "workflow.json"
@@ -39,6 +40,7 @@ def export_bundle(
     flat_convolutions: bool = False,
     form: Form = USUAL,
     prompts: str = EDITABLE,
+    decoder: Path | None = None,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Bundle:
@@ -54,6 +56,7 @@ def export_bundle(
         flat_convolutions: for devices without 3-D convolutions; weights stay the same.
         prompts: `editable` sends the text encoder, `fixed` the encoded prompts, which the device's user then
         cannot change.
+        decoder: a file of Turbo-VAED that decodes on the device in the place of LTX-Video's own decoder.
         form: how the denoiser's tokens lie in memory and its heads are computed, from `parse_form`.
         progress: called with units done, units in all, and a few words.
         cancel: when set, the export stops at the next unit with `ExportCancelled`; what is finished stays
@@ -65,7 +68,7 @@ def export_bundle(
     """
     steps = _Steps(progress, cancel)
     target, cache = Path(out_dir), ExportCache(Path(cache_dir))
-    plan = with_prompts(plan, prompts)
+    plan = with_decoder(with_prompts(plan, prompts), decoder)
     source = PartsSource(plan.parts) if plan.parts else _Source(_named(model_path), steps)
     config = source.config
     entries = _lowered(_components(plan, source, cache, steps, form), precision, cache, steps)

@@ -147,7 +147,8 @@ def family_of(clip_type: str) -> Family | None:
 class PartFile:
     """Where a component comes from: a family's network of this kind in a file, and LoRAs to bake in.
 
-    `tokenizer` is the file of a text encoder's tokenizer where the network's file does not hold it.
+    `tokenizer` is the file of a text encoder's tokenizer where the network's file does not hold it, `latents`
+    that of the VAE whose latents a decoder in its place decodes.
     """
 
     family: str
@@ -155,3 +156,4 @@ class PartFile:
     path: Path
     loras: tuple[tuple[Path, float], ...] = ()
     tokenizer: Path | None = None
+    latents: Path | None = None

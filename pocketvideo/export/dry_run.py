@@ -19,6 +19,7 @@ from .modelfile import file_digest
 from .plan import Plan
 from .plan_sizes import at_once, plan_sizes
 from .precision import FLOAT32, FULL, Precision
+from .small_decoders import with_decoder
 
 # Graphs of blocks and text layers take 2 to 20 KB; one of a VAE that was not exported yet may take more.
 GRAPH_BYTES = 40_000
@@ -74,6 +75,7 @@ def plan_only(
     cache_dir: str | Path,
     prompts: str = EDITABLE,
     precision: Precision = FLOAT32,
+    decoder: Path | None = None,
     held: Collection[str] = (),
     limits: DeviceLimits | None = None,
 ) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def plan_only(
 
     Raises WorkflowError and ExportError as `export_bundle` does.
     """
-    plan, cache = with_prompts(plan, prompts), ExportCache(Path(cache_dir))
+    plan, cache = with_decoder(with_prompts(plan, prompts), decoder), ExportCache(Path(cache_dir))
     model: Model = Published(plan.parts) if plan.parts else Own(named(model_path))
     sizes = plan_sizes(plan, model.tokens)
     parts = [_part(name, plan, model, cache, precision, sizes) for name in plan.components]

@@ -114,9 +114,9 @@ class PartsSource:
 def _key(part: PartFile, name: str, code: str) -> str:
     """What an exported part is kept under: everything that decides its files."""
     loras = [[file_digest(path), strength] for path, strength in part.loras]
-    tokenizer = file_digest(part.tokenizer) if part.tokenizer is not None else None
+    others = [file_digest(path) if path is not None else None for path in (part.tokenizer, part.latents)]
     # By name, because the files of an export lie in a folder of that name.
-    return fingerprint([code, part.family, part.kind, name, file_digest(part.path), loras, tokenizer])
+    return fingerprint([code, part.family, part.kind, name, file_digest(part.path), loras, others])
 
 
 def export_opened(

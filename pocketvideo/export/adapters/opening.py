@@ -34,6 +34,7 @@ OPENERS: dict[tuple[str, str], tuple[str, str]] = {
     ("wan", "text_encoder"): ("texts", "open_umt5"),
     ("ltxv", "vae_decoder"): ("vaes", "open_ltxv_decoder"),
     ("ltxv", "vae_encoder"): ("vaes", "open_ltxv_encoder"),
+    ("turbo_vaed", "vae_decoder"): ("turbo", "open_turbo_decoder"),
     ("wan", "vae_decoder"): ("wan_vaes", "open_decoder"),
     ("wan", "vae_decoder_next"): ("wan_vaes", "open_decoder_next"),
     ("wan", "vae_encoder"): ("wan_vaes", "open_encoder"),
