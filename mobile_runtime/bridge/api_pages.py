@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_request import BaseRequest
 
 from .errors import ApiError
 from .guards import CORE, DOCUMENT
@@ -65,7 +67,7 @@ async def _send(request: web.Request, file: AppFile) -> web.StreamResponse:
         "Cache-Control": file.cache,
         "Content-Type": file.content_type,
     }
-    response = web.FileResponse(file.path, headers=headers, chunk_size=256 * 1024)
+    response = _SentOnce(file.path, headers=headers, chunk_size=256 * 1024)
     limits = request.app[CORE].limits
     size = await asyncio.to_thread(_size, file)
     try:
@@ -74,6 +76,15 @@ async def _send(request: web.Request, file: AppFile) -> web.StreamResponse:
     except TimeoutError:
         raise ConnectionResetError("the browser stopped reading") from None
     return response
+
+
+class _SentOnce(web.FileResponse):
+    """A file that the handler sends within its own time limit; the server's second `prepare` is for nothing."""
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        if self.prepared:
+            return await web.StreamResponse.prepare(self, request)
+        return await super().prepare(request)
 
 
 def _size(file: AppFile) -> int:
