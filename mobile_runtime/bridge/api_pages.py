@@ -79,7 +79,7 @@ async def _send(request: web.Request, file: AppFile) -> web.StreamResponse:
 
 
 class _SentOnce(web.FileResponse):
-    """A file that the handler sends within its own time limit; the server's second `prepare` is for nothing."""
+    """A file that the handler sends within its own time limit; the server prepares it once more."""
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         if self.prepared:
