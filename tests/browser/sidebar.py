@@ -126,6 +126,10 @@ class Sidebar:
         folder = os.environ.get(SCREENSHOTS)
         if not folder:
             return
+        usual = self.page.viewport_size
+        assert usual is not None
+        # High enough for all that the view holds.
+        self.page.set_viewport_size({**usual, "height": 1200})
         self.page.mouse.move(1200, 500)
         for palette in ("light", "dark"):
             self.page.evaluate(
@@ -139,3 +143,4 @@ class Sidebar:
             bottom = self.panel.evaluate(FILLED) + 20
             clip = {**box, "height": min(bottom - box["y"], box["height"])}
             self.page.screenshot(path=path, clip=clip)
+        self.page.set_viewport_size(usual)

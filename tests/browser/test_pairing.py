@@ -61,7 +61,6 @@ def test_t14_t20_a_device_pairs_from_the_code_and_is_renamed_and_revoked(
     sidebar = Sidebar(editor).open()
     expect(sidebar.panel.get_by_text("No device is paired yet.")).to_be_visible()
     sidebar.check_words()
-    sidebar.keep_screenshot("sidebar-empty")
 
     uri = sidebar.offer()
     secret, fingerprint = (parse_qs(urlsplit(uri).fragment)[key][0] for key in "sf")

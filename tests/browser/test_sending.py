@@ -17,6 +17,29 @@ from host.client import ComfyClient
 from .editor import Editor
 from .sidebar import SEND_MS, Sidebar
 
+# Puts Run on Device in place of the nodes that save the video here.
+ON_DEVICE = """() => {
+  const graph = window.app.graph;
+  const find = kind => graph.nodes.find(node => node.comfyClass === kind);
+  for (const kind of ['CreateVideo', 'SaveVideo']) graph.remove(find(kind));
+  const run = window.LiteGraph.createNode('PocketVideoRunOnDevice');
+  run.pos = [find('VAEDecode').pos[0] + 260, find('VAEDecode').pos[1]];
+  graph.add(run);
+  find('VAEDecode').connect(0, run, 'images');
+  find('KSampler').widgets.find(widget => widget.name === 'steps').value = 4;
+}"""
+# Gathers what the node shows while it runs.
+LISTEN = """() => {
+  window.seen = {words: new Set(), progress: new Set()};
+  setInterval(() => {
+    const node = window.app.graph.nodes.find(node => node.comfyClass === 'PocketVideoRunOnDevice');
+    const text = node?.widgets?.find(widget => widget.name === '$$node-text-preview');
+    if (text?.value) window.seen.words.add(text.value);
+    if (node?.progress) window.seen.progress.add(node.progress);
+  }, 20);
+}"""
+OFFERED = """kind => window.app.graph.nodes.find(node => node.comfyClass === kind)
+  .widgets.find(widget => widget.name === 'device').options.values"""
 SHORTEN = """() => {
   const latent = window.app.graph.nodes.find(node => node.comfyClass === 'PocketVideoEmptyLatent');
   latent.widgets.find(widget => widget.name === 'length').value = 9;
@@ -81,6 +104,7 @@ def test_a_send_is_planned_waits_survives_a_reload_and_arrives(
     expect(full.filter(has_text="Text encoder")).to_have_count(1)
     sidebar.check_words()
     sidebar.keep_screenshot("sidebar-plan")
+    editor.keep_screenshot("sidebar.png")
 
     sidebar.panel.get_by_label("Prompts").select_option("fixed")
     expect(full.filter(has_text="Text encoder")).to_have_count(0, timeout=SEND_MS)
@@ -102,6 +126,7 @@ def test_a_send_is_planned_waits_survives_a_reload_and_arrives(
     sidebar.open().tab("Sends")
     expect(state(card)).to_have_text("Waiting for the device")
     sidebar.check_words()
+    sidebar.keep_screenshot("sidebar-send")
 
     card.get_by_role("button", name="Cancel").click()
     expect(state(card)).to_have_text("Cancelled")
@@ -111,7 +136,6 @@ def test_a_send_is_planned_waits_survives_a_reload_and_arrives(
         expect(state(card)).to_have_text("Ready on the device", timeout=SEND_MS)
         toast = editor.page.locator(".p-toast-message").filter(has_text="Ready on the device")
         expect(toast).to_be_visible()
-        sidebar.keep_screenshot("sidebar-sends")
         sidebar.tab("Devices")
         known = sidebar.card("Reference device")
         expect(known).to_contain_text("Connected")
@@ -170,4 +194,32 @@ def test_a_right_click_on_a_node_sends_it_and_what_cannot_be_sent_is_named(
     page.get_by_text("PocketVideo: Send this workflow").click()
     expect(sidebar.panel.get_by_role("heading", name="Send this workflow")).to_be_visible()
     expect(refusal).to_contain_text("images")
+    assert editor.script_errors == []
+
+
+def test_run_on_device_shows_in_the_node_how_far_it_is_and_what_it_made(
+    editor: Editor, client: ComfyClient, device: ReferenceDevice
+) -> None:
+    page = editor.page
+    sidebar = Sidebar(editor).open()
+    editor.open_template("quickstart")
+    page.evaluate(ON_DEVICE)
+    known = desk(client, "GET", "/devices")["devices"][0]["device_id"]
+    desk(client, "POST", "/rename", {"device_id": known, "name": "Kitchen tablet"})
+    # The node's list follows, so that nobody has to reload the page.
+    sidebar.open().tab("Devices")
+    expect(sidebar.card("Kitchen tablet")).to_be_visible()
+    label = f"Kitchen tablet ({known[:4]})"
+    page.wait_for_function(f"label => ({OFFERED})('PocketVideoRunOnDevice').includes(label)", arg=label)
+
+    page.evaluate(LISTEN)
+    with agent(device, "run"):
+        editor.run()
+        video = editor.wait_for_video()
+    assert video.evaluate("video => video.videoWidth") == 128
+    words = page.evaluate("[...window.seen.words]")
+    assert any("denoise" in line for line in words), words
+    assert any("made on the device" in line for line in words), words
+    assert len(page.evaluate("[...window.seen.progress]")) > 3
+    assert editor.complaint() is None
     assert editor.script_errors == []

@@ -31,7 +31,7 @@ class ResultCard {
     this.when = text("", "pv-muted");
     this.element = element("li", { className: "pv-card pv-result" }, [
       picture(file, address, name),
-      text(name, "pv-name pv-cut", "h4"),
+      text(name, "pv-name", "h4"),
       this.when,
       valuesBox(values, name),
       element("div", { className: "pv-row pv-actions" }, [
@@ -67,9 +67,15 @@ function picture(file, address, name) {
 
 /** What it was made with; the prompt is left out where it is the result's name already. */
 function valuesBox(values, name) {
-  const told = Object.entries(values).filter(([, value]) => value !== name);
-  const rows = told.flatMap(([key, value]) => [text(key, "", "dt"), text(String(value), "", "dd")]);
+  const told = Object.entries(values).filter(([, value]) => value !== name && value !== "");
+  const rows = told.flatMap(([key, value]) => [text(labelOf(key), "", "dt"), text(String(value), "", "dd")]);
   return rows.length ? element("dl", { className: "pv-facts" }, rows) : null;
+}
+
+/** "negative_prompt" -> "Negative prompt". */
+function labelOf(key) {
+  const words = key.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function addressOf({ filename, subfolder, type }) {
