@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -12,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
@@ -113,8 +116,8 @@ class _Server(ThreadingHTTPServer):
 class EnginePage:
     """A page with the engine; `open` it for a plan, then run."""
 
-    def __init__(self, page: Page, server: _Server) -> None:
-        self.page, self._server = page, server
+    def __init__(self, page: Page, server: _Server, profile: Path) -> None:
+        self.page, self._server, self._profile = page, server, profile
         self.said: list[str] = []
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
@@ -155,10 +158,39 @@ class EnginePage:
         frames = pixels.reshape(made["count"], made["height"], made["width"], 4)
         return frames[..., :3], made
 
+    def kill_gpu(self) -> None:
+        """End the process of this browser that speaks to the GPU, as a driver that crashes does."""
+        running = {process.pid: process for process in _processes()}
+        mine = [one.pid for one in running.values() if f"--user-data-dir={self._profile}" in one.command]
+        for process in running.values():
+            ancestors, pid = [], process.parent
+            while pid in running and pid not in ancestors:
+                ancestors.append(pid)
+                pid = running[pid].parent
+            if "--type=gpu-process" in process.command and set(ancestors) & set(mine):
+                os.kill(process.pid, signal.SIGKILL)
+
     def told(self) -> list[dict[str, Any]]:
         """The progress of the last run."""
         text = self.page.evaluate("JSON.stringify(harness.told)")
         return list(json.loads(text))
+
+
+class _Process(NamedTuple):
+    pid: int
+    parent: int
+    command: list[str]
+
+
+def _processes() -> Iterator[_Process]:
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        # A process may end while it is looked at.
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            command = (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ").split(" ")
+            yield _Process(int(folder.name), parent, command)
 
 
 @contextmanager
@@ -178,7 +210,7 @@ def engine_page(
                 args=[*_ARGUMENTS, *(_SOFTWARE_GPU if gpu else _NO_GPU)],
             )
             try:
-                yield EnginePage(context.pages[0], server)
+                yield EnginePage(context.pages[0], server, profile)
             finally:
                 context.close()
     finally:

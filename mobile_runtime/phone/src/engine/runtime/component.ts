@@ -82,7 +82,7 @@ export class Component {
       return environments.map((environment) => environment.outputs(this.name, this.spec.outputs));
     } catch (error) {
       for (const environment of environments) environment.close();
-      throw error;
+      throw this.runtime.gpu === null ? error : await this.runtime.gpu.explain(error);
     }
   }
 
@@ -168,7 +168,8 @@ export class Component {
       environment.update(outputs);
     } catch (error) {
       this.runtime.gpu?.check();
-      throw stageError(this.name, number, error);
+      const cause = (await this.runtime.gpu?.explain(error)) ?? error;
+      throw stageError(this.name, number, cause);
     } finally {
       for (const tensor of made) letGo(tensor);
     }

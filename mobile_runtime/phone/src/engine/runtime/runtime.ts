@@ -22,6 +22,9 @@ const LIMITS = [
   "maxComputeWorkgroupSizeZ",
   "maxComputeWorkgroupsPerDimension",
 ] as const;
+/** How Chromium's and others' calls fail on a device that is gone. */
+const LOST = /external Instance reference|device (is|was) lost|lost device|context lost/i;
+const LOSS_TOLD_MS = 500;
 const FEATURES = ["shader-f16", "subgroups"] as const;
 
 export interface Runtime {
@@ -105,13 +108,7 @@ export class Gpu {
   ) {
     this.lost = new Promise((_, reject) => {
       device.lost.then((info) => {
-        if (this.closed) return;
-        const why = info.message ? ` (${firstLine(info.message)})` : "";
-        reject(
-          new DeviceLostError(
-            `The GPU was taken away while it worked${why}; make the video on the processor.`,
-          ),
-        );
+        if (!this.closed) reject(lostError(info.message));
       });
     });
     this.lost.catch(() => {});
@@ -149,10 +146,28 @@ export class Gpu {
     this.check();
   }
 
+  /**
+   * What lies behind an error of a run: when a device is lost, whatever waits for it fails in words of its own, and
+   * often before the loss is told.
+   */
+  async explain(error: unknown): Promise<unknown> {
+    if (error instanceof EngineError) return error;
+    if (LOST.test(firstLine(error))) return lostError(firstLine(error));
+    const soon = new Promise<unknown>((resolve) => setTimeout(() => resolve(error), LOSS_TOLD_MS));
+    return Promise.race([this.lost.catch((loss: unknown) => loss), soon]);
+  }
+
   close(): void {
     this.closed = true;
     this.device.destroy();
   }
+}
+
+function lostError(message: string): DeviceLostError {
+  const why = message ? ` (${firstLine(message)})` : "";
+  return new DeviceLostError(
+    `The GPU was taken away while it worked${why}; make the video on the processor.`,
+  );
 }
 
 /** An error of the runtime in one sentence about the stage that failed. */
