@@ -12,6 +12,7 @@ from .handshake import Introduction
 from .plain import plain_name
 
 KINDS = ("agent", "phone")
+LONGEST_WAIT = 25
 
 
 async def about(_request: web.Request) -> web.Response:
@@ -85,8 +86,10 @@ async def unpair(request: web.Request) -> web.Response:
 def wait_seconds(request: web.Request) -> float:
     """The `wait` of a long poll, bounded by the limits."""
     text = request.query.get("wait", "0")
-    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text):
-        raise ApiError(400, "bad_request", "The wait of a poll is a number of seconds.")
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text) or float(text) > LONGEST_WAIT:
+        raise ApiError(
+            400, "bad_request", f"The wait of a poll is a number of seconds from 0 to {LONGEST_WAIT}."
+        )
     return min(float(text), request.app[CORE].limits.longest_poll_seconds)
 
 

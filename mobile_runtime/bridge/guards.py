@@ -49,7 +49,8 @@ class Access(Enum):
 class Route:
     """One row of the route table; `body` is the required content type ("" for none), `limit` its bytes.
 
-    `also` are further content types; `socket` marks the one route that is upgraded to a WebSocket.
+    `also` are further content types; `socket` marks the one that is upgraded to a WebSocket; `query` has
+    the names that its query may have.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Route:
     limit: int = 0
     also: tuple[str, ...] = ()
     socket: bool = False
+    query: tuple[str, ...] = ()
 
 
 @web.middleware
@@ -92,11 +94,13 @@ def guarded(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         core = request.app[CORE]
         if route.access is Access.PUBLIC:
+            _check_query(request, route)
             _check_body(request, route)
             return await route.handler(request)
         device = core.authenticate(bearer_token(request, in_protocols=route.socket))
         if route.socket and "Origin" not in request.headers:
             raise _wrong_origin()
+        _check_query(request, route)
         _check_body(request, route)
         core.enter(device, request)
         try:
@@ -223,6 +227,13 @@ def _check_origin(request: web.Request) -> None:
 
 def _wrong_origin() -> ApiError:
     return ApiError(403, "wrong_origin", "This request comes from another origin than the bridge's own.")
+
+
+def _check_query(request: web.Request, route: Route) -> None:
+    names = [name for name, _ in request.query.items()]
+    # A page's address may carry what browsers and launchers add to it; no page reads it.
+    if route.path.startswith("/v1/") and (set(names) - set(route.query) or len(set(names)) < len(names)):
+        raise ApiError(400, "bad_request", "The address has a query that this route does not take.")
 
 
 def _check_body(request: web.Request, route: Route) -> None:

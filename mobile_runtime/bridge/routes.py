@@ -16,6 +16,7 @@ JSON = "application/json"
 BYTES = "application/octet-stream"
 MP4, WEBP = "video/mp4", "image/webp"
 MIB = KIB * KIB
+WAIT, SHAPE = ("wait",), ("frames", "height", "width")
 PUBLIC, PAIRED = Access.PUBLIC, Access.PAIRED
 
 # Regular expressions of the path's variables: hex of an exact length, so nothing else reaches a handler (T7).
@@ -34,16 +35,24 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/ca", PUBLIC, api_pairing.certificate),
     Route("POST", "/v1/pairings", PUBLIC, api_pairing.introduce, JSON, 4 * KIB),
     Route("POST", "/v1/pairings/{pairing_id}/reveal", PUBLIC, api_pairing.reveal, JSON, 4 * KIB),
-    Route("GET", "/v1/pairings/{pairing_id}", PUBLIC, api_pairing.pairing_state),
+    Route("GET", "/v1/pairings/{pairing_id}", PUBLIC, api_pairing.pairing_state, query=WAIT),
     Route("GET", "/v1/device", PAIRED, api_pairing.own_entry),
     Route("DELETE", "/v1/device", PAIRED, api_pairing.unpair),
     Route("PUT", "/v1/device/status", PAIRED, api_results.put_status, JSON, 64 * KIB),
     Route("GET", "/v1/socket", PAIRED, api_socket.socket, socket=True),
-    Route("GET", "/v1/jobs/next", PAIRED, api_jobs.next_job),
+    Route("GET", "/v1/jobs/next", PAIRED, api_jobs.next_job, query=WAIT),
     Route("GET", "/v1/bundles/{bundle_id}/manifest", PAIRED, api_blobs.manifest),
     Route("GET", "/v1/blobs/{sha256}", PAIRED, api_blobs.blob),
     Route("POST", "/v1/jobs/{job_id}/events", PAIRED, api_jobs.report_event, JSON, 8 * KIB),
-    Route("PUT", "/v1/jobs/{job_id}/result/frames", PAIRED, api_jobs.receive_frames, BYTES, 512 * MIB),
+    Route(
+        "PUT",
+        "/v1/jobs/{job_id}/result/frames",
+        PAIRED,
+        api_jobs.receive_frames,
+        BYTES,
+        512 * MIB,
+        query=SHAPE,
+    ),
     Route("PUT", "/v1/jobs/{job_id}/result/video", PAIRED, api_jobs.receive_video, MP4, 256 * MIB),
     Route("POST", "/v1/jobs/{job_id}/done", PAIRED, api_jobs.finish_job, JSON, 64 * KIB),
     Route("POST", "/v1/jobs/{job_id}/failed", PAIRED, api_jobs.fail_job, JSON, 8 * KIB),
