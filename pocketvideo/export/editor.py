@@ -84,6 +84,13 @@ class _Literal:
     value: Any
 
 
+@dataclass(frozen=True)
+class _Muted:
+    """A link that comes from a muted node, which brings nothing."""
+
+    label: str
+
+
 class _Conversion:
     def __init__(self, workflow: Mapping[str, Any]) -> None:
         self._definitions = subgraph_definitions(workflow)
@@ -113,15 +120,19 @@ class _Conversion:
                 f"Node {node.label} is a subgraph that the workflow does not define; save it again."
             )
         inputs = {name: _wrapped(value) for name, value in self._own_values(scope, node).items()}
+        muted: dict[str, str] = {}
         for slot, socket in enumerate(node.inputs):
             source = self._source(scope, node, slot)
+            if isinstance(source, _Muted):
+                muted[socket.name] = source.label
             if isinstance(source, _Output):
                 inputs[socket.name] = [source.node, source.slot]
             elif isinstance(source, _Literal):
                 inputs[socket.name] = _wrapped(source.value)
         known = layouts().get(node.type)
         title = node.title or (known["title"] if known else node.type)
-        return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
+        meta = {"title": title, "muted": muted} if muted else {"title": title}
+        return {"class_type": node.type, "inputs": inputs, "_meta": meta}
 
     def _expand(self, root: _Scope) -> None:
         """Find every place where a graph stands, outermost first."""
@@ -249,7 +260,7 @@ class _Conversion:
         set_outside = {key[1]: value for key, value in scope.inner_values.items() if key[0] == node.id}
         return values | {name: value for name, value in set_outside.items() if name in values}
 
-    def _source(self, scope: _Scope, node: EditorNode, slot: int) -> _Output | _Literal | None:
+    def _source(self, scope: _Scope, node: EditorNode, slot: int) -> _Output | _Literal | _Muted | None:
         """What really arrives at an input; None where nothing does."""
         start, seen = node, set[tuple[tuple[str, ...], str, bool, int]]()
         entering, wanted = True, ""
@@ -275,7 +286,9 @@ class _Conversion:
             else:
                 if node.type == PRIMITIVE:
                     return self._primitive(scope, node)
-                if node.mode == MUTED or node.type in NOTES:
+                if node.mode == MUTED:
+                    return _Muted(node.label)
+                if node.type in NOTES:
                     return None
                 if node.mode == BYPASSED:
                     passed = bypass_input(node, slot, wanted)

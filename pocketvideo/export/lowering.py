@@ -96,6 +96,19 @@ class Reader:
             self.fail(name, f"is linked to {_a(type(linked))}; link {_a(kind)} to it")
         return linked
 
+    def passed(self) -> Any:
+        """What the node's one link brings, of any kind."""
+        links = [(name, value) for name, value in self.node.inputs.items() if isinstance(value, Link)]
+        if len(links) != 1:
+            raise WorkflowError(f"Node {self.node.label} has {len(links)} links and passes on one; link one.")
+        (name, link), outputs = links[0], self._outputs[links[0][1].node]
+        if link.slot >= len(outputs):
+            self.fail(
+                name or "input",
+                f"uses output {link.slot} of node {link.node}, which a device cannot make; unlink it",
+            )
+        return outputs[link.slot]
+
     def unlinked(self, name: str, reason: str) -> None:
         """Refuse an optional socket that a device cannot honour."""
         if isinstance(self.node.inputs.get(name), Link):
@@ -167,8 +180,18 @@ class Reader:
     def _value(self, name: str, default: Any = None) -> Any:
         value = self.node.inputs.get(name, default)
         if value is None:
+            self._fail_where_muted(name)
             self.fail(name, "is missing; set it")
         return value
+
+    def _fail_where_muted(self, name: str) -> None:
+        muted = self.node.muted.get(name)
+        if muted is not None:
+            self.fail(
+                name,
+                f"comes from node {muted}, which is muted, so that nothing arrives; unmute it, bypass it, or "
+                "link another node",
+            )
 
 
 def _a(kind: type) -> str:

@@ -1,4 +1,9 @@
-"""The lowerings of ComfyUI's primitive nodes: one value, linked to as many widgets as its user likes."""
+"""The lowerings of nodes that pass something on: primitives, one value for many widgets, and Reroute.
+
+The editor leaves no Reroute in a prompt; other tools do.
+"""
+
+from typing import Any
 
 from .lowering import Literal, Reader, lowering
 from .plan import Lookups, PlanBuilder
@@ -30,3 +35,9 @@ def lower_boolean(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[L
 def lower_text(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Literal]:
     """String, on one line or several."""
     return (Literal(node.text("value", MAX_TEXT)),)
+
+
+@lowering("Reroute")
+def lower_reroute(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Any]:
+    """Reroute: what its one input is linked to, whatever it is called."""
+    return (node.passed(),)

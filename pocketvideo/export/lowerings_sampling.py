@@ -11,6 +11,9 @@ SWITCH = ("enable", "disable")
 # ComfyUI's KSampler leaves the last sigma before 0 out for these; BasicScheduler does not.
 DROP_PENULTIMATE = ("dpm_2", "uni_pc", "uni_pc_bh2")
 MAX_STEP = 10_000
+# ComfyUI's samplers that draw noise at every step.
+NOISY = ("ddpm", "lcm", "seeds_2", "seeds_3", "sa_solver", "sa_solver_pece")
+NOISY_PARTS = ("ancestral", "sde")
 
 
 @lowering("KSampler")
@@ -59,7 +62,7 @@ def lower_custom(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[La
 @lowering("KSamplerSelect")
 def lower_sampler_select(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Sampler]:
     """KSamplerSelect."""
-    return (Sampler(node.choice("sampler_name", SAMPLERS)),)
+    return (Sampler(_sampler_name(node)),)
 
 
 @lowering("CFGGuider")
@@ -97,5 +100,17 @@ def _read_guider(node: Reader) -> Guider:
 
 def _read_ksampler(node: Reader) -> tuple[Guider, Sampler, Sigmas]:
     """The widgets that KSampler and KSamplerAdvanced share; the latter has no denoise."""
-    guider, name = _read_guider(node), node.choice("sampler_name", SAMPLERS)
+    guider, name = _read_guider(node), _sampler_name(node)
     return guider, Sampler(name), named_sigmas(node, drop_penultimate=name in DROP_PENULTIMATE)
+
+
+def _sampler_name(node: Reader) -> str:
+    """A sampler that a device has; of those that draw noise on their way the error says so."""
+    name = node.node.inputs.get("sampler_name")
+    if isinstance(name, str) and (name in NOISY or any(part in name for part in NOISY_PARTS)):
+        node.fail(
+            "sampler_name",
+            f"is {name[:40]!r}, which draws noise on its way, and a device draws it at the beginning alone; "
+            f"set it to {' or '.join(SAMPLERS)}",
+        )
+    return node.choice("sampler_name", SAMPLERS)

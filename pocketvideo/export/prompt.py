@@ -8,7 +8,7 @@ bounded.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import WorkflowError
@@ -33,12 +33,16 @@ class Link:
 
 @dataclass(frozen=True)
 class Node:
-    """One checked node of a prompt. `inputs` holds links and finite JSON values."""
+    """One checked node of a prompt. `inputs` holds links and finite JSON values.
+
+    `muted` names the muted nodes that inputs were linked to in the editor, for errors.
+    """
 
     id: str
     class_type: str
     title: str
     inputs: Mapping[str, Any]
+    muted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -150,8 +154,18 @@ def read_node(prompt: Mapping[str, Any], node_id: str, user: Node | None = None)
         )
     meta = raw.get("_meta")
     title = meta.get("title") if isinstance(meta, dict) else None
-    node = Node(node_id, class_type, printable(title) if isinstance(title, str) else class_type, {})
+    node = Node(
+        node_id, class_type, printable(title) if isinstance(title, str) else class_type, {}, _muted(meta)
+    )
     return replace(node, inputs={key: _read_input(node, key, inputs[key]) for key in inputs})
+
+
+def _muted(meta: Any) -> dict[str, str]:
+    """What `editor.py` notes of inputs that lost their link, by input; anything else is passed over."""
+    found = meta.get("muted") if isinstance(meta, dict) else None
+    if not isinstance(found, dict) or len(found) > MAX_INPUTS:
+        return {}
+    return {key: printable(label) for key, label in found.items() if isinstance(key, str)}
 
 
 def is_link(value: Any) -> bool:

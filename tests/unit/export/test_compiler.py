@@ -177,7 +177,9 @@ def test_a_node_without_a_lowering_is_named_with_title_id_and_replacement():
 @pytest.mark.parametrize(
     ("node_id", "name", "value", "said"),
     [
-        ("5", "sampler_name", "dpmpp_sde", "euler"),
+        ("5", "sampler_name", "dpmpp_sde", "draws noise on its way, and a device draws it at the beginning"),
+        ("5", "sampler_name", "euler_ancestral", "set it to euler or heun or dpm_2"),
+        ("5", "sampler_name", "lms", "which a device does not know; set it to euler"),
         ("5", "scheduler", "turbo", "simple"),
         ("5", "steps", 0, "1 to 200"),
         ("5", "steps", True, "1 to 200"),
@@ -207,6 +209,23 @@ def test_a_value_that_a_device_cannot_take_is_named(node_id, name, value, said):
     message = refusal(prompt)
     assert said in message
     assert prompt[node_id]["_meta"]["title"] in message or prompt["5"]["_meta"]["title"] in message
+
+
+@pytest.mark.parametrize("name", ["", "value"])
+def test_a_reroute_in_a_prompt_passes_on_what_it_is_linked_to(name):
+    prompt = prompts.text_to_video()
+    plain = compiled(prompt)
+    prompt["50"] = prompts.node("Reroute", "Reroute", **{name: ["1", 0]})
+    prompt["51"] = prompts.node("Reroute", "Reroute", **{name: ["50", 0]})
+    prompt["5"]["inputs"]["model"] = ["51", 0]
+    prompt["52"] = prompts.node("PrimitiveInt", "Steps", value=7)
+    prompt["53"] = prompts.node("Reroute", "Reroute", **{name: ["52", 0]})
+    prompt["5"]["inputs"]["steps"] = ["53", 0]
+    rerouted = compiled(prompt)
+    assert rerouted.inputs["steps"]["default"] == 7
+    assert rerouted.ops == plain.ops
+    prompt["50"]["inputs"] = {}
+    assert '"Reroute" (node 50, Reroute) has 0 links and passes on one' in refusal(prompt)
 
 
 def test_the_motion_of_both_prompts_has_to_agree():

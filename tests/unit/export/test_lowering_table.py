@@ -54,6 +54,7 @@ VALUES = {
     "PrimitiveInt",
     "PrimitiveString",
     "PrimitiveStringMultiline",
+    "Reroute",
 }
 ALL = LOADERS | CONDITIONING | LATENTS | SAMPLING | ENDS | FRAMES | VALUES
 
