@@ -1,7 +1,7 @@
 import { defaultClientConditions } from "vite";
 import { defineConfig } from "vitest/config";
 import project from "./package.json" with { type: "json" };
-import { precache } from "./tooling/precache";
+import { precache } from "./tooling/precache.ts";
 
 // What the bridge sends with the app (docs/protocol.md section 13), so that development is as strict.
 const isolation = {

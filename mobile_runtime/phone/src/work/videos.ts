@@ -35,7 +35,7 @@ export function titleOf(record: VideoRecord): string {
   const text = Object.values(record.values).find(
     (value) => typeof value === "string" && /\s|[^\d]/.test(value),
   );
-  return typeof text === "string" && !/^[0-9a-f]{64}$/.test(text) ? text : record.workflow;
+  return typeof text === "string" && !/^sha256:/.test(text) ? text : record.workflow;
 }
 
 /** A file name for saving: plain letters, so that every system takes it. */

@@ -17,7 +17,7 @@ export interface FieldProps<T extends Input> {
 type Of<K extends Input["type"]> = Extract<Input, { readonly type: K }>;
 
 // Above this many positions a slider cannot be set with a finger.
-const MOST_POSITIONS = 120;
+const MOST_POSITIONS = 200;
 
 export function Field({ name, input, value, own, onChange }: FieldProps<Input> & { own: Blob | null }) {
   switch (input.type) {

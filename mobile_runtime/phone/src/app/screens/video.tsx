@@ -84,7 +84,7 @@ function Video({ record }: { record: VideoRecord }) {
   );
 }
 
-const PHOTO = /^[0-9a-f]{64}$/;
+const PHOTO = /^sha256:[0-9a-f]{64}$/;
 
 function facts(
   record: VideoRecord,
