@@ -88,6 +88,7 @@ def state(card: Locator) -> Locator:
 def test_a_send_is_planned_waits_survives_a_reload_and_arrives(
     editor: Editor, client: ComfyClient, device: ReferenceDevice
 ) -> None:
+    page = editor.page
     sidebar = Sidebar(editor).open()
     editor.open_template("quickstart")
     sidebar.open().tab("Sends")
@@ -104,6 +105,7 @@ def test_a_send_is_planned_waits_survives_a_reload_and_arrives(
     expect(full.filter(has_text="Text encoder")).to_have_count(1)
     sidebar.check_words()
     sidebar.keep_screenshot("sidebar-plan")
+    page.evaluate("() => { window.app.canvas.ds.offset[0] -= 80; window.app.canvas.setDirty(true, true) }")
     editor.keep_screenshot("sidebar.png")
 
     sidebar.panel.get_by_label("Prompts").select_option("fixed")
@@ -113,28 +115,28 @@ def test_a_send_is_planned_waits_survives_a_reload_and_arrives(
     # A changed graph is planned anew, without a word from the person.
     memory = plan.locator("dt", has_text="Memory").locator("+ dd")
     before = memory.inner_text()
-    editor.page.evaluate(SHORTEN)
+    page.evaluate(SHORTEN)
     expect(memory).not_to_have_text(before, timeout=SEND_MS)
     sidebar.panel.get_by_label("Name of this send").fill("Moving shapes")
     sidebar.button(re.compile("^Send$")).click()
 
     card = sidebar.card("Moving shapes")
-    expect(state(card)).to_have_text("Waiting for the device", timeout=SEND_MS)
+    expect(state(card)).to_have_text("Waiting for Reference device", timeout=SEND_MS)
     bar = card.get_by_role("progressbar")
     assert 0 < int(bar.get_attribute("aria-valuenow") or 0) < 100
     editor.open()
     sidebar.open().tab("Sends")
-    expect(state(card)).to_have_text("Waiting for the device")
+    expect(state(card)).to_have_text("Waiting for Reference device")
     sidebar.check_words()
     sidebar.keep_screenshot("sidebar-send")
 
     card.get_by_role("button", name="Cancel").click()
     expect(state(card)).to_have_text("Cancelled")
     card.get_by_role("button", name="Retry").click()
-    expect(state(card)).to_have_text("Waiting for the device", timeout=SEND_MS)
+    expect(state(card)).to_have_text("Waiting for Reference device", timeout=SEND_MS)
     with agent(device, "run"):
         expect(state(card)).to_have_text("Ready on the device", timeout=SEND_MS)
-        toast = editor.page.locator(".p-toast-message").filter(has_text="Ready on the device")
+        toast = page.locator(".p-toast-message").filter(has_text="Ready on the device")
         expect(toast).to_be_visible()
         sidebar.tab("Devices")
         known = sidebar.card("Reference device")
@@ -158,9 +160,9 @@ def test_a_send_is_planned_waits_survives_a_reload_and_arrives(
     expect(video).to_have_js_property("videoWidth", 128)
     sidebar.check_words()
     sidebar.keep_screenshot("sidebar-results")
-    editor.page.evaluate("window.app.graph.clear()")
+    page.evaluate("window.app.graph.clear()")
     result.get_by_role("button", name="Open workflow").click()
-    editor.page.wait_for_function("window.app.graph.nodes.length > 3")
+    page.wait_for_function("window.app.graph.nodes.length > 3")
     nodes = editor.prompt()
     guider = next(node for node in nodes.values() if "positive" in node["inputs"])
     assert nodes[guider["inputs"]["positive"][0]]["inputs"]["text"] == PROMPT

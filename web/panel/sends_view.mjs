@@ -10,7 +10,6 @@ const TITLES = {
   queued: "Waiting for another send",
   planning: "Compiling the workflow",
   exporting: "Exporting the networks",
-  waiting: "Waiting for the device",
   transferring: "Sending",
   testing: "The device tests itself",
   done: "Ready on the device",
@@ -84,7 +83,7 @@ class SendCard {
     const active = ACTIVE.includes(send.state);
     setText(this.name, send.name);
     setText(this.where, `To ${send.device_name} \u00b7 ${ago(send.created_at)}`);
-    setText(this.state, TITLES[send.state] ?? send.state);
+    setText(this.state, titleOf(send));
     setText(this.detail, detailOf(send));
     this.detail.hidden = !this.detail.textContent;
     this.element.dataset.state = send.state;
@@ -92,7 +91,7 @@ class SendCard {
     const percent = Math.round(100 * (send.fraction ?? 0));
     this.fill.style.width = `${percent}%`;
     this.bar.setAttribute("aria-valuenow", String(percent));
-    this.bar.setAttribute("aria-label", `${send.name}: ${TITLES[send.state] ?? send.state}`);
+    this.bar.setAttribute("aria-label", `${send.name}: ${titleOf(send)}`);
     this.showStep(STEP_OF[send.state] ?? 0);
     this.showActions(send.state, active);
   }
@@ -120,17 +119,22 @@ class SendCard {
   }
 }
 
+function titleOf(send) {
+  return send.state === "waiting" ? `Waiting for ${send.device_name}` : (TITLES[send.state] ?? send.state);
+}
+
 function detailOf(send) {
   if (send.state === "failed") return send.error ?? "";
   if (send.state === "done") return "It runs there without this computer.";
   if (send.state === "interrupted") return "Retry goes on where it stopped.";
   if (send.state === "cancelled") return "";
+  if (send.state === "waiting") return "It goes on by itself as soon as the device is there and free.";
   const parts = [];
   if (send.state === "transferring" && send.total_bytes) {
     parts.push(`${bytes(send.bytes_sent)} of ${bytes(send.total_bytes)}`);
   } else if (send.message) {
     parts.push(send.message);
   }
-  if (send.seconds_left !== null && send.state !== "waiting") parts.push(`about ${duration(send.seconds_left)} left`);
+  if (send.seconds_left !== null) parts.push(`about ${duration(send.seconds_left)} left`);
   return parts.join(" \u00b7 ");
 }
