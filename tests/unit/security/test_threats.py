@@ -1,7 +1,7 @@
 """Every threat of docs/security.md has tests that carry its number, and they are where the document says.
 
-Beside that, what no other test holds: no archive is opened (T8), vendored and locked JavaScript (T15), storage of
-ComfyUI's origin (T20), and what the wheel holds (T22).
+Beside that, what no other test holds: no archive is opened (T8), vendored and locked JavaScript (T15), the
+storage of ComfyUI's origin (T20), and what the wheel holds (T22).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -158,7 +157,7 @@ def test_t22_the_wheel_holds_the_pack_and_no_secret(wheel: zipfile.ZipFile) -> N
 
 
 def test_t22_what_ships_matches_no_pattern_of_a_scanner() -> None:
-    """What the registry's and Bandit's rules look for in any text, beyond ruff's S rules in test_house_rules.py."""
+    """What the registry's and Bandit's rules look for in any text, beyond ruff's in test_house_rules.py."""
     patterns = {
         "a bind to every interface": r"""["']0\.0\.0\.0["']""",
         "TLS verification turned off": r"verify\s*=\s*False|ssl\._create_unverified_context",
