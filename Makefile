@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help python setup demo phone test-phone test test-unit test-faults test-host test-browser lint format screenshots thumbnails
-.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml tables clean
+.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml bench-bridge tables clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,10 @@ bench-precision: python  ## Measure what fewer bits and other forms of attention
 bench-coreml: python  ## Convert networks to Core ML and compare them with torch
 	@$(PYTHON) tools/environments.py dev
 	@$(VENV)/python benchmarks/bench_coreml.py
+
+bench-bridge: python  ## Measure a push beside a plain sendfile, the bridge's memory, and 50 devices at once
+	@$(PYTHON) tools/environments.py dev device
+	@$(VENV)/python benchmarks/bench_bridge.py
 
 tables: python  ## Write the docs' benchmark tables anew from docs/benchmarks
 	@$(PYTHON) tools/environments.py dev

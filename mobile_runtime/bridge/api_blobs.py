@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import BinaryIO
 
 from aiohttp import web
@@ -71,7 +71,7 @@ async def blob(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _pieces(file: BinaryIO, length: int) -> AsyncIterator[memoryview]:
+async def _pieces(file: BinaryIO, length: int) -> AsyncGenerator[memoryview, None]:
     """`length` bytes of a file in pieces, each read in a worker thread while the one before is used.
 
     A cold disk must not stall the other devices. Raises ConnectionResetError if the file became shorter.
