@@ -12,7 +12,7 @@ from comfyui_pocketvideo.mobile_runtime.bundle import Bundle, psnr
 from comfyui_pocketvideo.mobile_runtime.engine import run_bundle
 from playwright.sync_api import Page, expect
 
-from phone.conftest import Desk, offline_ready, pair, wait_for
+from phone.conftest import Desk, offline_ready, wait_for
 from phone.handset import handset, listen
 from phone.screens import look
 

@@ -185,11 +185,15 @@ async function take(next: Job): Promise<void> {
       },
       controller,
     );
-    if (made) await keepVideo(next.bundleId, made, next.values, drawResultId(), true);
     await refresh();
+    const here = state.workflows.value.find((one) => one.bundleId === next.bundleId);
+    if (made && here) {
+      await keepVideo(here, made, made.report.values, drawResultId(), true);
+      await refresh();
+    }
     state.notice.value = {
       tone: "good",
-      text: made ? t("job_done") : t("workflow_arrived", { name: next.name || nameOf(next.bundleId) }),
+      text: made ? t("job_done") : t("workflow_arrived", { name: here?.manifest.name ?? next.name }),
     };
   } catch (error) {
     if (problemOf(error) !== "cancelled") state.notice.value = { tone: "bad", text: describeProblem(error) };
@@ -201,10 +205,6 @@ async function take(next: Job): Promise<void> {
     end();
     void tellStatus();
   }
-}
-
-function nameOf(bundleId: string): string {
-  return state.workflows.value.find((one) => one.bundleId === bundleId)?.manifest.name ?? "";
 }
 
 function runtimeName(gpu: string | undefined): string {

@@ -5,6 +5,7 @@ import { problemOf } from "../errors";
 import type { Values } from "../protocol/messages";
 import { drawResultId } from "../protocol/results";
 import * as db from "../storage/db";
+import { promptsOf } from "../storage/manifest";
 import type { DownloadProgress, Installed } from "../storage/worker";
 import { stayAwake } from "../work/awake";
 import { type Generated, type GenerateProgress, generate } from "../work/generate";
@@ -49,7 +50,7 @@ export async function make(
     const made = await runBundle(installed, values, showGenerate, controller.signal);
     if (!made) return null;
     const id = drawResultId();
-    await keepVideo(bundleId, made, made.report.values, id, false);
+    await keepVideo(installed, made, made.report.values, id, false);
     return id;
   } catch (error) {
     if (problemOf(error) !== "cancelled") await explain(error, installed);
@@ -63,7 +64,7 @@ export async function make(
 
 /** Keep a finished run as a video with the settings that made it. */
 export async function keepVideo(
-  bundleId: string,
+  installed: Installed,
   made: Generated,
   values: Values,
   id: string,
@@ -74,9 +75,10 @@ export async function keepVideo(
   const { blob, mime } = await encode(made, made.webp !== null);
   const record: VideoRecord = {
     id,
-    bundleId,
-    workflow: state.workflows.value.find((one) => one.bundleId === bundleId)?.manifest.name ?? "",
+    bundleId: installed.bundleId,
+    workflow: installed.manifest.name,
     values,
+    prompt: promptsOf(installed.manifest).wanted,
     made: Date.now(),
     seconds: made.report.seconds,
     mime,

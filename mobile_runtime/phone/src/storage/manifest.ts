@@ -26,6 +26,20 @@ export async function readManifest(bytes: Bytes, bundleId: string): Promise<Mani
   return manifest;
 }
 
+/** The names of the inputs whose texts say what should happen, and what should not; null where there is none. */
+export function promptsOf(manifest: Manifest): { wanted: string | null; unwanted: string | null } {
+  const denoise = manifest.plan.find((op) => op.op === "denoise");
+  if (denoise?.op !== "denoise") return { wanted: null, unwanted: null };
+  const textOf = (id: string): string | null => {
+    const op = manifest.plan.find((candidate) => candidate.id === id);
+    return op?.op === "encode_text" && typeof op.text === "object" ? op.text.input : null;
+  };
+  return {
+    wanted: textOf(denoise.positive.op),
+    unwanted: denoise.negative ? textOf(denoise.negative.op) : null,
+  };
+}
+
 /** Every blob of a bundle once, with its length: files of equal content share one. */
 export function blobsOf(manifest: Manifest): Map<string, number> {
   return new Map(manifest.files.map((file) => [file.sha256, file.bytes]));

@@ -10,6 +10,8 @@ export interface VideoRecord {
   /** The workflow's name; the workflow itself may be gone later. */
   readonly workflow: string;
   readonly values: Values;
+  /** The input that holds the words of what should happen, or null. */
+  readonly prompt: string | null;
   readonly made: number;
   readonly seconds: number;
   readonly mime: "video/mp4" | "image/webp";
@@ -30,12 +32,10 @@ export async function listVideos(): Promise<VideoRecord[]> {
   return (await db.all<VideoRecord>("videos")).sort((first, second) => second.made - first.made);
 }
 
-/** What people call the video: the first text that made it, or the workflow. */
+/** What people call the video: the words that made it, or the workflow. */
 export function titleOf(record: VideoRecord): string {
-  const text = Object.values(record.values).find(
-    (value) => typeof value === "string" && /\s|[^\d]/.test(value),
-  );
-  return typeof text === "string" && !/^sha256:/.test(text) ? text : record.workflow;
+  const words = record.prompt === null ? "" : String(record.values[record.prompt] ?? "");
+  return words.trim() || record.workflow;
 }
 
 /** A file name for saving: plain letters, so that every system takes it. */

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { InputValue } from "../../engine";
-import type { Input, Manifest } from "../../storage/manifest";
+import { type Input, type Manifest, promptsOf } from "../../storage/manifest";
 import type { Installed } from "../../storage/worker";
 import { bytes } from "../format";
 import { back } from "../navigate";
@@ -55,6 +55,8 @@ function Workflow({ installed }: { installed: Installed }) {
       class="screen"
       onSubmit={(event) => {
         event.preventDefault();
+        // The preview is up there.
+        event.currentTarget.querySelector("main")?.scrollTo({ top: 0 });
         void make(installed, complete(values, manifest.inputs));
       }}
     >
@@ -153,19 +155,10 @@ export function Bar({ title, children }: { title: string; children?: preact.Comp
 
 /** What a person changes most comes first: the photo, what should happen, the seed, then the numbers. */
 function order(manifest: Manifest): [string, Input][] {
-  const denoise = manifest.plan.find((op) => op.op === "denoise");
-  const unwanted =
-    denoise?.op === "denoise" && denoise.negative ? textOf(manifest, denoise.negative.op) : null;
+  const { unwanted } = promptsOf(manifest);
   const rank = ([name, input]: [string, Input]) =>
     name === unwanted ? 5 : { image: 0, text: 1, seed: 2, integer: 3, number: 4 }[input.type];
   return Object.entries(manifest.inputs).sort((first, second) => rank(first) - rank(second));
-}
-
-/** The input whose text an op encodes, or null. */
-function textOf(manifest: Manifest, id: string): string | null {
-  const op = manifest.plan.find((candidate) => candidate.id === id);
-  if (op?.op === "zero_text") return null;
-  return op?.op === "encode_text" && typeof op.text === "object" ? op.text.input : null;
 }
 
 /** What goes to the engine: an empty seed is 0, and a picture of the workflow's own is left to it. */

@@ -38,7 +38,6 @@ export const de: Words = {
     "Diese Adresse zum Koppeln ist unvollständig. Lass am Computer einen neuen Code anzeigen und scanne ihn.",
 
   check_title: "Was dieses Handy kann",
-  check_plan: "So entstehen Videos",
   check_gpu: "Grafikprozessor",
   check_gpu_none: "Für diesen Browser nicht verfügbar",
   check_half: "halbe Genauigkeit",
@@ -80,13 +79,11 @@ export const de: Words = {
   workflow_delete: "Diesen Workflow löschen?",
   workflow_delete_hint:
     "Das macht bis zu {size} frei. Deine Videos bleiben. Der Computer kann den Workflow wieder schicken.",
-  form_prompt_clear: "Text leeren",
   form_dice: "Neuen Seed würfeln",
   form_seed: "Seed",
   form_photo_take: "Kamera",
   form_photo_choose: "Galerie",
   form_photo_reset: "Bild des Workflows nehmen",
-  form_reset: "Zurücksetzen",
   generate: "Erzeugen",
   generate_other: "Ein anderer Workflow arbeitet",
 
@@ -140,7 +137,6 @@ export const de: Words = {
   phone_version: "PocketVideo {version}",
   phone_trust: "Ohne Computer nutzbar machen",
 
-  offline_yes: "Geht ab jetzt auch ohne Computer.",
   offline_no:
     "Geht, solange diese Seite offen ist. Damit es überall geht, vertraue einmal dem Zertifikat des Computers.",
   offline_how: "So geht es",
@@ -158,10 +154,7 @@ export const de: Words = {
     "Diese App versteht die Antwort des Computers nicht. Aktualisiere PocketVideo dort und lade diese Seite neu.",
   problem_blob_corrupt: "Eine Datei kam zweimal beschädigt an. Schicke den Workflow noch einmal.",
   problem_bundle_bad: "Dieser Workflow kam beschädigt an. Schicke ihn noch einmal.",
-  problem_busy: "Der Computer ist beschäftigt. Versuche es gleich noch einmal.",
   problem_cancelled: "Angehalten.",
-  problem_codes_differ:
-    "Die Ziffern sind verschieden. Lehne das Handy am Computer ab und kopple noch einmal.",
   problem_desk_away:
     "Der Computer ist nicht erreichbar. Läuft ComfyUI, und sind beide im selben Netz? Was schon da ist, bleibt.",
   problem_desk_refused: "Der Computer sagt: {message}",
@@ -172,13 +165,10 @@ export const de: Words = {
   problem_pairing_refused: "Das Handy wurde am Computer abgelehnt.",
   problem_revoked:
     "Der Computer kennt dieses Handy nicht mehr. Kopple es für neue Workflows noch einmal; was hier ist, bleibt.",
-  problem_self_test: "Dieser Workflow rechnet auf diesem Handy nicht richtig. {detail}",
   problem_storage_full:
     "Der Speicher des Handys ist voll. Lösche Workflows oder Videos und versuche es noch einmal.",
   problem_storage_full_by:
     "Dieser Workflow braucht {wanted}, und der Browser gibt nur {free}. Lösche Workflows oder Videos und schicke ihn noch einmal.",
-  problem_storage_broken:
-    "Der Speicher des Browsers antwortet nicht. Schließe den Browser und öffne ihn wieder.",
   problem_wrong_code:
     "Der Computer nimmt diese Ziffern nicht an. Lass einen neuen Code anzeigen und versuche es noch einmal.",
   problem_wrong_desk:

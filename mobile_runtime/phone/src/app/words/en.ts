@@ -34,7 +34,6 @@ export const en = {
   pair_bad_link: "This pairing address is incomplete. Show a new code on the desk and scan it again.",
 
   check_title: "What this phone can do",
-  check_plan: "How videos are made",
   check_gpu: "Graphics processor",
   check_gpu_none: "Not available to this browser",
   check_half: "half precision",
@@ -74,13 +73,11 @@ export const en = {
   workflow_size: "{size} on this phone",
   workflow_delete: "Delete this workflow?",
   workflow_delete_hint: "This frees up to {size}. Your videos stay. The desk can send the workflow again.",
-  form_prompt_clear: "Clear the text",
   form_dice: "Roll a new seed",
   form_seed: "Seed",
   form_photo_take: "Camera",
   form_photo_choose: "Gallery",
   form_photo_reset: "Use the workflow's own picture",
-  form_reset: "Reset",
   generate: "Generate",
   generate_other: "Another workflow is busy",
 
@@ -133,7 +130,6 @@ export const en = {
   phone_version: "PocketVideo {version}",
   phone_trust: "Make it work offline",
 
-  offline_yes: "Works without the desk from now on.",
   offline_no: "Works while this page is open. To use it anywhere, trust the desk's certificate once.",
   offline_how: "Show how",
   update_ready: "A newer version is here.",
@@ -149,9 +145,7 @@ export const en = {
     "The desk's answer is not what this app understands. Update PocketVideo on the desk and load this page again.",
   problem_blob_corrupt: "A file came damaged, twice. Send the workflow again from the desk.",
   problem_bundle_bad: "This workflow came damaged. Send it again from the desk.",
-  problem_busy: "The desk is busy. Try again in a moment.",
   problem_cancelled: "Stopped.",
-  problem_codes_differ: "The digits differ. Refuse the phone at the desk and pair again.",
   problem_desk_away:
     "The desk is out of reach. Check that ComfyUI runs and that both are in the same network. What came so far is kept.",
   problem_desk_refused: "The desk says: {message}",
@@ -161,11 +155,9 @@ export const en = {
   problem_pairing_refused: "The phone was refused at the desk.",
   problem_revoked:
     "The desk does not know this phone any more. Pair it again to receive workflows; what is here stays.",
-  problem_self_test: "This workflow does not compute correctly on this phone. {detail}",
   problem_storage_full: "The phone's storage is full. Delete workflows or videos and try again.",
   problem_storage_full_by:
     "This workflow needs {wanted}, and the browser gives only {free}. Delete workflows or videos and send it again.",
-  problem_storage_broken: "The browser's storage does not answer. Close the browser and open it again.",
   problem_wrong_code: "The desk does not accept these digits. Show a new code and try again.",
   problem_wrong_desk:
     "Another computer answers at this address than the one that showed the code. Do not go on: look which networks you are in.",

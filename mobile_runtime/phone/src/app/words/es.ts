@@ -37,7 +37,6 @@ export const es: Words = {
   pair_bad_link: "Esta dirección está incompleta. Muestra un código nuevo en el ordenador y escanéalo.",
 
   check_title: "Lo que puede este móvil",
-  check_plan: "Cómo se crean los vídeos",
   check_gpu: "Procesador gráfico",
   check_gpu_none: "No disponible para este navegador",
   check_half: "media precisión",
@@ -77,13 +76,11 @@ export const es: Words = {
   workflow_delete: "¿Eliminar este flujo?",
   workflow_delete_hint:
     "Libera hasta {size}. Tus vídeos se quedan. El ordenador puede enviar el flujo otra vez.",
-  form_prompt_clear: "Borrar el texto",
   form_dice: "Sacar otra semilla",
   form_seed: "Semilla",
   form_photo_take: "Cámara",
   form_photo_choose: "Galería",
   form_photo_reset: "Usar la imagen del flujo",
-  form_reset: "Restablecer",
   generate: "Crear vídeo",
   generate_other: "Otro flujo está trabajando",
 
@@ -136,7 +133,6 @@ export const es: Words = {
   phone_version: "PocketVideo {version}",
   phone_trust: "Hacer que funcione sin conexión",
 
-  offline_yes: "Desde ahora funciona sin el ordenador.",
   offline_no:
     "Funciona mientras esta página esté abierta. Para usarlo en cualquier sitio, confía una vez en el certificado del ordenador.",
   offline_how: "Ver cómo",
@@ -153,9 +149,7 @@ export const es: Words = {
     "Esta aplicación no entiende la respuesta del ordenador. Actualiza allí PocketVideo y recarga esta página.",
   problem_blob_corrupt: "Un archivo llegó dañado dos veces. Envía el flujo otra vez desde el ordenador.",
   problem_bundle_bad: "Este flujo llegó dañado. Envíalo otra vez desde el ordenador.",
-  problem_busy: "El ordenador está ocupado. Inténtalo en un momento.",
   problem_cancelled: "Detenido.",
-  problem_codes_differ: "Los dígitos son distintos. Rechaza el móvil en el ordenador y vincula otra vez.",
   problem_desk_away:
     "El ordenador no está al alcance. Comprueba que ComfyUI funciona y que ambos están en la misma red. Lo que llegó se conserva.",
   problem_desk_refused: "El ordenador dice: {message}",
@@ -165,13 +159,10 @@ export const es: Words = {
   problem_pairing_refused: "El móvil fue rechazado en el ordenador.",
   problem_revoked:
     "El ordenador ya no conoce este móvil. Vincúlalo otra vez para recibir flujos; lo que hay aquí se queda.",
-  problem_self_test: "Este flujo no calcula bien en este móvil. {detail}",
   problem_storage_full:
     "El almacenamiento del móvil está lleno. Elimina flujos o vídeos e inténtalo de nuevo.",
   problem_storage_full_by:
     "Este flujo necesita {wanted} y el navegador solo da {free}. Elimina flujos o vídeos y envíalo otra vez.",
-  problem_storage_broken:
-    "El almacenamiento del navegador no responde. Cierra el navegador y ábrelo de nuevo.",
   problem_wrong_code: "El ordenador no acepta estos dígitos. Muestra un código nuevo e inténtalo de nuevo.",
   problem_wrong_desk:
     "En esta dirección responde otro ordenador que el que mostró el código. No sigas: mira en qué red estás.",

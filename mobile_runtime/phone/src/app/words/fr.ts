@@ -38,7 +38,6 @@ export const fr: Words = {
     "Cette adresse d’association est incomplète. Affichez un nouveau code sur l’ordinateur et scannez-le.",
 
   check_title: "Ce que peut ce téléphone",
-  check_plan: "Création des vidéos",
   check_gpu: "Processeur graphique",
   check_gpu_none: "Non disponible pour ce navigateur",
   check_half: "demi-précision",
@@ -80,13 +79,11 @@ export const fr: Words = {
   workflow_delete: "Supprimer ce workflow ?",
   workflow_delete_hint:
     "Cela libère jusqu’à {size}. Vos vidéos restent. L’ordinateur peut renvoyer le workflow.",
-  form_prompt_clear: "Effacer le texte",
   form_dice: "Tirer une nouvelle graine",
   form_seed: "Graine",
   form_photo_take: "Appareil photo",
   form_photo_choose: "Galerie",
   form_photo_reset: "Reprendre l’image du workflow",
-  form_reset: "Réinitialiser",
   generate: "Créer la vidéo",
   generate_other: "Un autre workflow travaille",
 
@@ -140,7 +137,6 @@ export const fr: Words = {
   phone_version: "PocketVideo {version}",
   phone_trust: "Rendre utilisable hors ligne",
 
-  offline_yes: "Fonctionne désormais sans l’ordinateur.",
   offline_no:
     "Fonctionne tant que cette page est ouverte. Pour l’utiliser partout, acceptez une fois le certificat de l’ordinateur.",
   offline_how: "Voir comment",
@@ -158,10 +154,7 @@ export const fr: Words = {
     "Cette application ne comprend pas la réponse de l’ordinateur. Mettez-y PocketVideo à jour et rechargez cette page.",
   problem_blob_corrupt: "Un fichier est arrivé abîmé, deux fois. Renvoyez le workflow de l’ordinateur.",
   problem_bundle_bad: "Ce workflow est arrivé abîmé. Renvoyez-le de l’ordinateur.",
-  problem_busy: "L’ordinateur est occupé. Réessayez dans un instant.",
   problem_cancelled: "Arrêté.",
-  problem_codes_differ:
-    "Les chiffres diffèrent. Refusez le téléphone sur l’ordinateur et associez de nouveau.",
   problem_desk_away:
     "L’ordinateur est injoignable. Vérifiez que ComfyUI tourne et que les deux sont sur le même réseau. Ce qui est arrivé est gardé.",
   problem_desk_refused: "L’ordinateur dit : {message}",
@@ -173,12 +166,10 @@ export const fr: Words = {
   problem_pairing_refused: "Le téléphone a été refusé sur l’ordinateur.",
   problem_revoked:
     "L’ordinateur ne connaît plus ce téléphone. Associez-le de nouveau pour recevoir des workflows ; ce qui est ici reste.",
-  problem_self_test: "Ce workflow ne calcule pas correctement sur ce téléphone. {detail}",
   problem_storage_full:
     "Le stockage du téléphone est plein. Supprimez des workflows ou des vidéos et réessayez.",
   problem_storage_full_by:
     "Ce workflow demande {wanted} et le navigateur ne donne que {free}. Supprimez des workflows ou des vidéos et renvoyez-le.",
-  problem_storage_broken: "Le stockage du navigateur ne répond pas. Fermez le navigateur et rouvrez-le.",
   problem_wrong_code: "L’ordinateur n’accepte pas ces chiffres. Affichez un nouveau code et réessayez.",
   problem_wrong_desk:
     "Un autre ordinateur répond à cette adresse que celui qui a montré le code. N’allez pas plus loin : vérifiez sur quel réseau vous êtes.",

@@ -35,7 +35,7 @@ export function t(key: Key, places: Readonly<Record<string, string | number>> = 
 export function pick(tags: readonly string[]): Language {
   for (const tag of tags) {
     const base = tag.toLowerCase().split("-")[0] ?? "";
-    if (base in languages) return base as Language;
+    if (Object.hasOwn(languages, base)) return base as Language;
   }
   return "en";
 }

@@ -38,7 +38,6 @@ export const ja: Words = {
   pair_bad_link: "このアドレスは不完全です。パソコンで新しいコードを表示して読み取ってください。",
 
   check_title: "このスマホでできること",
-  check_plan: "動画の作り方",
   check_gpu: "グラフィックス",
   check_gpu_none: "このブラウザーでは使えません",
   check_half: "半精度",
@@ -76,13 +75,11 @@ export const ja: Words = {
   workflow_size: "このスマホで {size}",
   workflow_delete: "このワークフローを削除しますか？",
   workflow_delete_hint: "最大 {size} 空きます。動画は残ります。パソコンからもう一度送れます。",
-  form_prompt_clear: "文章を消す",
   form_dice: "シードを振り直す",
   form_seed: "シード",
   form_photo_take: "カメラ",
   form_photo_choose: "写真",
   form_photo_reset: "ワークフローの画像に戻す",
-  form_reset: "リセット",
   generate: "動画を作る",
   generate_other: "別のワークフローが動いています",
 
@@ -137,7 +134,6 @@ export const ja: Words = {
   phone_version: "PocketVideo {version}",
   phone_trust: "オフラインで使えるようにする",
 
-  offline_yes: "これからはパソコンなしで使えます。",
   offline_no:
     "このページを開いている間は使えます。どこでも使うには、パソコンの証明書を一度信頼してください。",
   offline_how: "方法を見る",
@@ -154,9 +150,7 @@ export const ja: Words = {
     "パソコンの返事を理解できません。パソコンの PocketVideo を更新し、このページを読み込み直してください。",
   problem_blob_corrupt: "ファイルが 2 回壊れて届きました。パソコンからもう一度送ってください。",
   problem_bundle_bad: "このワークフローは壊れて届きました。パソコンからもう一度送ってください。",
-  problem_busy: "パソコンが忙しいようです。少し待ってお試しください。",
   problem_cancelled: "停止しました。",
-  problem_codes_differ: "数字が違います。パソコンで拒否して、もう一度ペアリングしてください。",
   problem_desk_away:
     "パソコンに届きません。ComfyUI が動いていて、同じネットワークにいるか確かめてください。届いた分は残っています。",
   problem_desk_refused: "パソコンからの返事: {message}",
@@ -167,11 +161,9 @@ export const ja: Words = {
   problem_pairing_refused: "パソコンで拒否されました。",
   problem_revoked:
     "パソコンはもうこのスマホを知りません。受け取るにはもう一度ペアリングしてください。ここにあるものは残ります。",
-  problem_self_test: "このワークフローはこのスマホで正しく計算できません。{detail}",
   problem_storage_full: "スマホの容量がいっぱいです。ワークフローか動画を削除してお試しください。",
   problem_storage_full_by:
     "このワークフローには {wanted} 必要ですが、ブラウザーは {free} しか使えません。ワークフローか動画を削除して、もう一度送ってください。",
-  problem_storage_broken: "ブラウザーの保存領域が応答しません。ブラウザーを閉じて開き直してください。",
   problem_wrong_code: "パソコンがこの数字を受け付けません。新しいコードを表示してお試しください。",
   problem_wrong_desk:
     "コードを表示したのとは別のパソコンが応答しています。先へ進まず、どのネットワークにいるか確かめてください。",
