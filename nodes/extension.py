@@ -23,6 +23,9 @@ class PocketVideoExtension(ComfyExtension):
         from .compare_videos import PocketVideoCompareVideos
         from .empty_latent import PocketVideoEmptyLatent
         from .example_image import PocketVideoExampleImage
+        from .few_step_sampler import PocketVideoFewStepSampler
+        from .few_step_schedule import PocketVideoFewStepSchedule
+        from .few_step_split import PocketVideoHighLowSplit
         from .image_to_video import PocketVideoImageToVideo
         from .leap import PocketVideoLeap
         from .leap_report import PocketVideoLeapReport
@@ -41,5 +44,8 @@ class PocketVideoExtension(ComfyExtension):
             PocketVideoLeap,
             PocketVideoLeapReport,
             PocketVideoTemporalTokenMerge,
+            PocketVideoFewStepSchedule,
+            PocketVideoFewStepSampler,
+            PocketVideoHighLowSplit,
             PocketVideoCompareVideos,
         ]

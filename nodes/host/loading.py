@@ -11,10 +11,12 @@ import comfy.sd
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from ...pocketvideo.few_step import NotAStudent, read_card
 from ...pocketvideo.models import DEFAULTS, ModelFileError, PocketVAE, read_model_file
 from ...pocketvideo.models.latent_preview import fit_latent_rgb
 from ...pocketvideo.models.text import MAX_TOKENS, PAD
 from .clip import make_clip
+from .few_step import ATTACHMENT
 from .model import PocketLatentFormat, make_model
 from .vae import make_vae
 
@@ -65,6 +67,12 @@ def load_for_host(path: Path) -> LoadedModel:
         raise ModelFileError(
             f"'{path.name}' does not fit its own description in {part} ({reason}); fetch the file again."
         ) from error
+    try:
+        card = read_card(config)
+    except NotAStudent as error:
+        raise ModelFileError(f"'{path.name}' cannot be used: {error}") from error
+    if card is not None:
+        model.set_attachments(ATTACHMENT, card)
     logger.info("Loaded %s from %s", config.get("name"), path.name)
     return LoadedModel(model, clip, vae)
 

@@ -5,6 +5,7 @@ from typing import Any
 # Importing them fills the registry.
 from . import (  # noqa: F401
     lowerings,
+    lowerings_few_step,
     lowerings_latents,
     lowerings_leap,
     lowerings_loaders,

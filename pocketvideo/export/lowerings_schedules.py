@@ -75,6 +75,8 @@ def lower_manual_sigmas(node: Reader, build: PlanBuilder, lookups: Lookups) -> t
 def lower_split_sigmas(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Sigmas, Sigmas]:
     """SplitSigmas: the steps before one, and those from it on."""
     sigmas, step = node.link("sigmas", Sigmas), node.integer("step", 0, MAX_SPLIT)
+    if sigmas.until is not None:
+        node.fail("sigmas", "are split by High-Low Split already; split the schedule before that")
     return sigmas.part(0, step), sigmas.part(step, None)
 
 

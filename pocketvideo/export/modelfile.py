@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..few_step import NotAStudent, read_card
 from .errors import WorkflowError
 from .plan import Geometry
 
@@ -55,7 +56,10 @@ def read_geometry(path: Path) -> Geometry:
             # As nodes/host/model.py makes ComfyUI's MODEL of it.
             any_multiplier=True,
             zero_is_padding=True,
+            few_step=read_card(config),
         )
+    except NotAStudent as error:
+        raise WorkflowError(f"The model file {path.name} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WorkflowError(
             f"The model file {path.name} does not say how its latents are laid out ({error}); fetch it again."

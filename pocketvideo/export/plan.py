@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from ..few_step import Card
+
 # Components that run with the weights of another one.
 TWIN_OF = {"denoiser_pairs": "denoiser", "denoiser_similar": "denoiser"}
 
@@ -21,7 +23,7 @@ class Geometry:
     that the network is told the same whatever multiplier a node sets, `zero_is_padding` that it passes over
     text features of zeros, `merges` that its denoiser has twins that merge tokens,
     `pieces` that its VAE decodes frame by frame. `frame_rate` is what its network is told where a node says
-    nothing, None for a network that is told none.
+    nothing, None for a network that is told none. `few_step` is the card of a distilled student.
     """
 
     channels: int
@@ -36,6 +38,7 @@ class Geometry:
     merges: bool = True
     frame_rate: float | None = None
     pieces: bool = False
+    few_step: Card | None = None
 
     def latent_shape(self, width: int, height: int, frames: int) -> list[int]:
         """The latent's shape [1, C, F, H, W] for a clip of that many pixels and frames."""

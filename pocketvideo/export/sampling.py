@@ -7,6 +7,7 @@ second sampler of the same workflow shares an input where its value is the same,
 
 from typing import Any
 
+from ..few_step import RENOISE
 from .editing import editable, encode_photo
 from .given import given_field
 from .lowering import Reader
@@ -82,6 +83,8 @@ def denoise(
         optional["frame_rate"] = _frame_rate(node, guider, model.geometry.frame_rate)
     if sampler.leap is not None:
         optional["leap"] = dict(sampler.leap)
+    if sampler.name == RENOISE:
+        optional["renoise_seed"] = "0" if seed is None else seed
     if model.given:
         optional["given"] = given_field(node, build, guider, latent)
     elif guider.positive.start is not None:
@@ -114,7 +117,7 @@ def denoise(
         model=model,
         held=latent.held or latent.first_frame is not None,
     )
-    to_zero = sigmas.to_zero and (sigmas.end is None or sigmas.finish)
+    to_zero = sigmas.to_zero and sigmas.until is None and (sigmas.end is None or sigmas.finish)
     return (made, made) if to_zero and sampler.name not in TWO_STEPS else (made,)
 
 
@@ -218,6 +221,8 @@ def _schedule(
         schedule["end"] = last
     if sigmas.finish:
         schedule["finish"] = True
+    if sigmas.until is not None:
+        schedule["until"] = sigmas.until
     return schedule
 
 

@@ -141,7 +141,8 @@ class Sigmas:
 
     `schedule` is what the plan's schedule says of it, without its steps and part. `steps` are those of the
     whole; where they are `editable`, at least `least`. `finish` makes an early end 0; `to_zero` says that the
-    whole ends there. LTXVScheduler counts the cells of `latent`.
+    whole ends there. LTXVScheduler counts the cells of `latent`. `until` is where another model's schedule
+    takes over.
     """
 
     SOCKET: ClassVar[str] = "SIGMAS"
@@ -154,6 +155,7 @@ class Sigmas:
     end: int | None = None
     finish: bool = False
     latent: Latent | None = None
+    until: float | None = None
 
     def part(self, start: int, end: int | None, *, finish: bool = False) -> "Sigmas":
         """The steps from `start` to `end` of this part, counted from its own beginning."""

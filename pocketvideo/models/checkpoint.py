@@ -1,11 +1,13 @@
 """One model, one safetensors file: weights of the three networks, and everything else in its metadata.
 
 Keys start with `denoiser.`, `vae.` or `text_encoder.`; the metadata key `pocketvideo` holds JSON with the
-configs, the tokenizer, the sampling defaults, the training card and the licence.
+configs, the tokenizer, the sampling defaults, the training card and the licence. A few-step student's file
+holds its denoiser alone and names the `parent` beside it, whose text encoder and VAE it shares.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,7 +92,10 @@ def load_model(path: str | Path, *, denoiser_operations: Any = torch.nn) -> Pock
 
 
 def read_model_file(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The config and the float32 tensors of a model file. Raises ModelFileError."""
+    """The config and the float32 tensors of a model file, shared ones of its parent included.
+
+    Raises ModelFileError.
+    """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ModelFileError(
@@ -117,7 +122,27 @@ def read_model_file(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
             f"'{path.name}' has format {config.get('format')} and this version reads {FORMAT}: "
             "update PocketVideo."
         )
+    if "parent" in config:
+        state |= _parent_state(path, config["parent"])
     return config, state
+
+
+def _parent_state(student: Path, parent: Mapping[str, str]) -> dict[str, Tensor]:
+    """What a student shares with its parent: everything but the denoiser."""
+    # Only a name: a file must not reach outside its own folder.
+    path = student.parent / Path(parent["file"]).name
+    if not path.exists():
+        raise ModelFileError(
+            f"'{student.name}' is a student of '{path.name}', which is not beside it: put both into one "
+            "folder."
+        )
+    if hashlib.sha256(path.read_bytes()).hexdigest() != parent["sha256"]:
+        raise ModelFileError(
+            f"'{student.name}' was made for another version of '{path.name}' than the one beside it: "
+            "fetch both again."
+        )
+    _, state = read_model_file(path)
+    return {key: value for key, value in state.items() if not key.startswith("denoiser.")}
 
 
 def save_model(path: str | Path, model: PocketModel, dtype: torch.dtype = torch.float16) -> None:

@@ -30,6 +30,9 @@ NODE_IDS = (
     "PocketVideoLeapReport",
     "PocketVideoTemporalTokenMerge",
     "PocketVideoCompareVideos",
+    "PocketVideoFewStepSchedule",
+    "PocketVideoFewStepSampler",
+    "PocketVideoHighLowSplit",
 )
 SHIM = Path(__file__).resolve().with_name("cpu_shim.py")
 START_TIMEOUT = 300.0

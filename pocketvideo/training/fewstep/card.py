@@ -42,7 +42,7 @@ def save_student(
 ) -> None:
     """Write the student's denoiser in float16, with its card and the parent's name and digest."""
     config = {
-        "format": parent_config["format"],
+        **parent_config,
         "name": path.stem,
         "parent": {"file": parent.name, "sha256": hashlib.sha256(parent.read_bytes()).hexdigest()},
         "defaults": {
@@ -51,7 +51,6 @@ def save_student(
             "guidance": card["guidance"],
         },
         "few_step": card,
-        "license": parent_config.get("license", ""),
     }
     state = {f"denoiser.{name}": value.to(torch.float16).contiguous() for name, value in denoiser.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
