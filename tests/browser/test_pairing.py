@@ -182,6 +182,11 @@ def test_the_tab_is_used_with_the_keyboard_and_found_in_menu_and_commands(editor
 
     page.locator(".pocketvideo-tab-button").click()
     expect(sidebar.panel).to_be_hidden()
+    page.locator(".comfy-menu-button-wrapper").click()
+    for name in ("Extensions", "PocketVideo"):
+        page.get_by_role("menuitem", name=name, exact=True).first.hover()
+    page.get_by_role("menuitem", name="PocketVideo: Devices", exact=True).click()
+    expect(sidebar.panel.get_by_role("tabpanel", name="Devices")).to_be_visible()
     page.evaluate("window.app.extensionManager.command.execute('PocketVideo.Send')")
     expect(sidebar.panel.get_by_role("heading", name="Send this workflow")).to_be_focused()
     assert editor.script_errors == []
