@@ -76,8 +76,6 @@ def _pair_with(home: Home, options: argparse.Namespace, line: ProgressLine, invi
     async def work() -> int:
         pairing = await pair_device(home, invitation, options.name, show, same_code)
         line.say(f"Paired with {pairing.desk_name}.")
-        if home.is_locked():
-            line.say("Start the agent that runs on this device again, so that it serves this desk, too.")
         return 0
 
     return asyncio.run(_until_signal(work()))

@@ -86,11 +86,6 @@ class Home:
                 raise AgentError(f"Another agent runs in {self.folder}; stop it or give another --home.")
             yield
 
-    def is_locked(self) -> bool:
-        """Whether an agent runs in this folder."""
-        with open(self.folder / "lock", "a+b") as file:
-            return not _lock(file.fileno())
-
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Hold device.json for one change: two desks may be paired at once, in two processes."""

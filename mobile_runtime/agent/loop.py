@@ -25,6 +25,7 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 # Results made beside this process, by the command `make`, are looked for this often.
 SHELF_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 
 
 class Agent:
@@ -49,15 +50,23 @@ class Agent:
 
     async def run(self) -> bool:
         """Serve until cancelled; with `once`, until one job is over: True if its result is at the desk."""
-        pairings = self._home.pairings()
-        if not pairings:
+        if not self._home.pairings():
             raise AgentError("This device is not paired with any desk; run the command `pair` first.")
-        pending = {asyncio.create_task(self._serve(pairing)) for pairing in pairings}
+        pending: set[asyncio.Task[bool]] = set()
+        known: set[str] = set()
         succeeded = False
         try:
-            # With several desks, one that turned us away does not end the work for the others.
-            while pending and not (self._once and self._job_is_over):
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            # With several desks, one that turned us away does not end the work for the others; one that the
+            # command `pair` adds meanwhile is served, too.
+            while not (self._once and self._job_is_over):
+                new = [pairing for pairing in self._home.pairings() if pairing.device_id not in known]
+                known |= {pairing.device_id for pairing in new}
+                pending |= {asyncio.create_task(self._serve(pairing)) for pairing in new}
+                if not pending:
+                    break
+                done, pending = await asyncio.wait(
+                    pending, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
                 results = [task.result() for task in done]
                 succeeded = succeeded or any(results)
             return succeeded

@@ -13,7 +13,7 @@ from aiohttp import web
 from .errors import ApiError
 from .guards import CORE, device_of
 
-# Read in one go while the piece before is on its way: two of them are what one transfer makes the bridge hold.
+# Read in one go while the piece before is on its way: two of them are what one transfer holds here.
 PIECE = 512 * 1024
 # Handed to TLS in one go: small enough for a core's cache.
 CHUNK = 256 * 1024

@@ -18,7 +18,7 @@ from comfyui_pocketvideo.mobile_runtime.agent.home import Home
 from comfyui_pocketvideo.mobile_runtime.agent.making import find_bundle, read_values
 from comfyui_pocketvideo.mobile_runtime.agent.send_back import send_all
 from comfyui_pocketvideo.mobile_runtime.agent.shelf import Made, Shelf
-from comfyui_pocketvideo.mobile_runtime.bridge import BridgeError
+from comfyui_pocketvideo.mobile_runtime.bridge import Bridge, BridgeError
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from comfyui_pocketvideo.mobile_runtime.engine import run_bundle
 
@@ -251,6 +251,23 @@ def test_a_cancel_comes_by_the_socket(workplace: Workplace, tmp_path: Path) -> N
     assert "The desk withdrew job" in errors
 
 
+def test_a_desk_that_is_paired_while_the_agent_runs_is_served(workplace: Workplace, tmp_path: Path) -> None:
+    workplace.agent("run")
+    wait_for(lambda: workplace.bridge.devices()[0].connected, 30)
+    other = Bridge(tmp_path / "other desk", desk_name="Other desk")
+    try:
+        command = workplace.agent("pair", "-")
+        assert command.stdin is not None
+        command.stdin.write(other.begin_pairing().uri + "\n")
+        command.stdin.flush()
+        other.confirm(wait_for(other.pending)[0].device_id)
+        assert command.wait(30) == 0
+        wait_for(lambda: other.devices()[0].connected, 30)
+        assert workplace.bridge.devices()[0].connected
+    finally:
+        other.stop()
+
+
 def test_the_qr_codes_address_is_read_and_the_old_one_too() -> None:
     fragment = "#s=AAAAAAAAAAAAAAAAAAAAAA&f=" + "ab" * 32
     for scheme in ("https", "pocketvideo"):
@@ -261,7 +278,6 @@ def test_the_qr_codes_address_is_read_and_the_old_one_too() -> None:
 
 def test_a_desk_on_the_network_is_found(tmp_path: Path) -> None:
     from comfyui_pocketvideo.mobile_runtime.agent.discover import discover
-    from comfyui_pocketvideo.mobile_runtime.bridge import Bridge
 
     bridge = Bridge(tmp_path / "desk", desk_name="Studio", discoverable=True)
     bridge.start()
