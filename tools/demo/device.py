@@ -83,6 +83,18 @@ class ReferenceDevice:
             _end(self._running)
             self._running = None
 
+    def call(self, *arguments: str) -> str:
+        """Run a command of the agent to its end; what it said. Raises DemoError."""
+        done = subprocess.run(
+            [str(self.python), "-m", MODULE, "--home", str(self.home), *arguments],
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise DemoError(f"The device's command {arguments[0]} failed: {done.stderr.strip()[-600:]}")
+        return done.stdout
+
     def check(self) -> None:
         """Raise DemoError if the device has ended."""
         if self._running is not None and self._running.poll() is not None:
