@@ -1,6 +1,6 @@
 // What a send would do, in words: the parts and their sizes, time, memory, and what stands in the way.
 import { element, icon, text } from "./elements.mjs";
-import { bytes, duration } from "./words.mjs";
+import { bytes, counted, duration } from "./words.mjs";
 
 const KINDS = {
   text_encoder: "Text encoder",
@@ -13,14 +13,14 @@ const KINDS = {
 export function planBox(plan, device) {
   return element("div", { className: "pv-card", attributes: { role: "group", "aria-label": "Plan" } }, [
     text(`${plan.name} on ${plan.device_name}`, "pv-name", "h4"),
-    ...plan.problems.map((sentence) => remark(sentence, "exclamation-triangle", "pv-problem")),
-    ...plan.notes.map((sentence) => remark(sentence, "info-circle", "")),
+    ...plan.problems.map(problem),
     element(
       "ul",
       { className: "pv-plain-list", attributes: { "aria-label": "Parts" } },
       plan.components.map((part) => pair(partName(part), bytes(part.bytes), part.exported ? "check" : "")),
     ),
     element("dl", { className: "pv-facts" }, facts(plan, device).flatMap(fact)),
+    plan.notes.length ? remarks(plan.notes) : null,
   ]);
 }
 
@@ -60,6 +60,14 @@ function pair(left, right, symbol) {
   ]);
 }
 
-function remark(sentence, symbol, className) {
-  return element("p", { className: `pv-remark ${className}`.trim() }, [icon(symbol), text(sentence, "", "span")]);
+function problem(sentence) {
+  return element("p", { className: "pv-problem" }, [icon("exclamation-triangle"), text(sentence, "", "span")]);
+}
+
+/** What is good to know and stops nothing. */
+function remarks(notes) {
+  return element("details", { className: "pv-more" }, [
+    text(counted(notes.length, "remark"), "", "summary"),
+    ...notes.map((note) => text(note, "pv-help")),
+  ]);
 }
