@@ -249,6 +249,8 @@ def _plan_only(args: argparse.Namespace) -> int:
         prompts=args.prompts,
         decoder=args.decoder,
         precision=parse_precision(args.precision),
+        form=parse_form(args.form),
+        flat_convolutions=args.flat_convolutions,
         held=held,
         limits=DeviceLimits(args.device_memory, args.device_storage),
     )

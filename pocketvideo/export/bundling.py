@@ -15,7 +15,7 @@ from .adapters.exporting import PartsSource, in_pieces
 from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
 from .fixed_prompts import EDITABLE, FEATURES, with_prompts, write_features
-from .layout import USUAL, Form
+from .layout import USUAL, Form, check_form
 from .modelfile import file_digest, read_config
 from .plan import TWIN_OF, ExampleFrame, PhotoSource, Plan
 from .plan_sizes import at_once, plan_sizes
@@ -216,9 +216,8 @@ def _features(
 def _components(
     plan: Plan, source: _Source | PartsSource, cache: ExportCache, steps: _Steps, form: Form
 ) -> dict[str, tuple[Path, dict[str, Any]]]:
+    check_form(form, plan.components, own=not isinstance(source, PartsSource))
     if isinstance(source, PartsSource):
-        if form != USUAL:
-            raise ExportError(f"Only PocketVideo's own denoiser has the form {form}; leave it out.")
         return source.components(plan.components, cache, steps, steps.foresee)
     code = source.code
     shaped = {name: source.key(name, str(form)) for name in plan.components if name == "denoiser"}

@@ -14,9 +14,8 @@ from safetensors.numpy import save_file
 from ...mobile_runtime.bundle import open_tensors
 from ..models import PocketModel
 from .cache import ExportCache, fingerprint
-from .errors import ExportError
 from .graphs import OPSET, export_stage, stage_weights, weights_used
-from .layout import USUAL, Form
+from .layout import USUAL, Form, check_form
 from .layout_stages import shaped
 from .modelfile import file_digest
 from .networks import component
@@ -55,11 +54,7 @@ def export_component(
     """
     part = component(model, name)
     if part.kind == "denoiser" and form != USUAL:
-        if twin_of is not None:
-            raise ExportError(
-                f"Merging is exported in the form {USUAL} alone; leave out the form {form}, or the node that "
-                "merges tokens."
-            )
+        check_form(form, (name,), own=True)
         part = shaped(part, form)
     graph_of = partial(_graph, model, part, form, cache=cache, code=code)
     entry = write_stages(folder, part, model.max_tokens, graph_of, step, twin_of)

@@ -7,22 +7,27 @@ digests of its files; the rest from shapes (`meta_sizes.py`).
 import hashlib
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .adapters.exporting import in_pieces
 from .bundling import SELF_TEST, WORKFLOW, canonical, missing_package, write_photo, write_self_test
 from .cache import ExportCache, fingerprint
 from .dry_run_models import Model, Own, Published, named
 from .fixed_prompts import EDITABLE, FEATURES, with_prompts
+from .layout import USUAL, Form, check_form
 from .modelfile import file_digest
 from .plan import Plan
 from .plan_sizes import at_once, plan_sizes
-from .precision import FLOAT32, FULL, Precision
+from .precision import FLOAT32, FULL, Precision, first_choice
+from .precision import describe as levels_of
 from .small_decoders import with_decoder
 
 # Graphs of blocks and text layers take 2 to 20 KB; one of a VAE that was not exported yet may take more.
 GRAPH_BYTES = 40_000
+# One of a VAE whose 3-D convolutions are taken apart.
+FLAT_GRAPH_BYTES = 120_000
 # A line of the manifest's list of files, and the manifest besides plan and inputs.
 FILE_ENTRY_BYTES, MANIFEST_BYTES = 105, 2_000
 # Python, numpy and onnxruntime before a network is loaded: 76 MB measured on Linux.
@@ -37,6 +42,15 @@ class DeviceLimits:
 
     memory: int | None = None
     storage: int | None = None
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """How components are to be exported."""
+
+    precision: Precision
+    form: Form
+    flat: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,8 @@ class _Part:
     self_test: int
     files: tuple[_File, ...]
     folder: Path | None = None
+    # What a precision that is measured may end at, in words; empty where nothing is measured.
+    range: str = ""
 
     @property
     def exported(self) -> bool:
@@ -75,6 +91,8 @@ def plan_only(
     cache_dir: str | Path,
     prompts: str = EDITABLE,
     precision: Precision = FLOAT32,
+    form: Form = USUAL,
+    flat_convolutions: bool = False,
     decoder: Path | None = None,
     held: Collection[str] = (),
     limits: DeviceLimits | None = None,
@@ -82,6 +100,7 @@ def plan_only(
     """What `export_bundle` would make of these arguments, as plain data for a page or a command.
 
     Args:
+        precision, form, flat_convolutions, decoder: as `export_bundle` takes them.
         held: the sha256 of files that the device has already.
         limits: what the device has room for; nothing is compared where it is not given.
 
@@ -93,9 +112,11 @@ def plan_only(
     Raises WorkflowError and ExportError as `export_bundle` does.
     """
     plan, cache = with_decoder(with_prompts(plan, prompts), decoder), ExportCache(Path(cache_dir))
+    check_form(form, plan.components, own=not plan.parts)
     model: Model = Published(plan.parts) if plan.parts else Own(named(model_path))
     sizes = plan_sizes(plan, model.tokens)
-    parts = [_part(name, plan, model, cache, precision, sizes) for name in plan.components]
+    wanted = _Wanted(precision, form, flat_convolutions)
+    parts = [_part(name, plan, model, cache, wanted, sizes) for name in plan.components]
     files = [*(file for part in parts for file in part.files), *_own_files(plan, model, cache)]
     files.append(_self_test(parts))
     files.append(_File("manifest.json", "manifest", _manifest(plan, files)))
@@ -121,7 +142,11 @@ def plan_only(
         "exact": exact,
         "inputs": {name: dict(spec) for name, spec in plan.inputs.items()},
         "memory": memory,
-        "send": {"bytes": sum(file.bytes for file in sent), "at_most": not exact},
+        # What an export measures may become more than what it begins at.
+        "send": {
+            "bytes": sum(file.bytes for file in sent),
+            "at_most": not exact and not any(part.range for part in parts),
+        },
     }
     problems, notes = _compare(report, parts, limits or DeviceLimits())
     return report | {"problems": problems, "notes": notes}
@@ -138,7 +163,7 @@ def describe(report: Mapping[str, Any]) -> str:
             f"{_mb(part['largest_stage'])}, activations {_mb(part['activations'])} ({state})"
         )
     kinds = ", ".join(f"{kind.replace('_', ' ')} {_mb(size)}" for kind, size in report["files"].items())
-    most = "at most " if report["send"]["at_most"] else ""
+    most = "at most " if report["send"]["at_most"] else about
     lines += [
         f"  files: {kinds}",
         f"  to send: {most}{_mb(report['send']['bytes'])}",
@@ -152,32 +177,84 @@ def describe(report: Mapping[str, Any]) -> str:
 
 
 def _part(
-    name: str, plan: Plan, model: Model, cache: ExportCache, precision: Precision, sizes: dict[str, int]
+    name: str, plan: Plan, model: Model, cache: ExportCache, wanted: _Wanted, sizes: dict[str, int]
 ) -> _Part:
     lender = model.lender(name) if model.lender(name) in plan.components else None
-    level = precision.of(lender or name)
-    entry = cache.component(model.key(name))
+    # What borrows its weights has no sizes to be run at, once it is exported.
+    at = at_once(plan, name, sizes)
+    level = FULL if in_pieces(name, plan.components) else wanted.precision.of(lender or name)
+    form = wanted.form if name == "denoiser" else USUAL
+    entry = cache.component(model.key(name) if form == USUAL else model.key(name, str(form)))
     if entry is not None and level.level != FULL.level:
         entry = cache.component(fingerprint([entry[0].name, asdict(level)]))
     if entry is not None:
-        return _exported(name, entry, None if lender else at_once(plan, name, sizes))
+        flat = wanted.flat and _flat(name, entry, None if lender else at)
+        return flat or _exported(name, entry, None if lender else at)
     try:
-        size = model.size(name, at_once(plan, name, sizes))
+        size = model.size(name, at, form)
     except ImportError as error:
         raise missing_package(error) from None
-    share = SHARES[level.level]
-    weights = [_File(f"{name}/{stage.weights}", "weights", int(share * stage.bytes)) for stage in size.stages]
-    others = [_File(f"{name}/{g}", "graphs", GRAPH_BYTES) for g in {stage.graph for stage in size.stages}]
+    levels = first_choice(len(size.stages), level.level)
+    weights = [
+        _File(f"{name}/{stage.weights}", "weights", int(SHARES[each] * stage.bytes))
+        for stage, each in zip(size.stages, levels, strict=True)
+    ]
+    each_graph = FLAT_GRAPH_BYTES if wanted.flat and name.startswith("vae_") else GRAPH_BYTES
+    others = [_File(f"{name}/{g}", "graphs", each_graph) for g in {stage.graph for stage in size.stages}]
     others += [_File(f"{name}/{file}", "tokenizers", n) for file, n in model.texts(name).items()]
+    total = sum(file.bytes for file in weights)
+    measured = ""
+    if level.level != FULL.level and not lender:
+        most = sum(stage.bytes for stage in size.stages)
+        measured = (
+            f"{name} begins with {levels_of(levels)} and is given more bits, stage by stage, until the "
+            f"export measures {level.target:.0f} dB: its weights take {_mb(total)} or more, and {_mb(most)} "
+            "at most"
+        )
     return _Part(
         name,
         len(size.stages),
-        0 if lender else sum(file.bytes for file in weights),
+        0 if lender else total,
         max(file.bytes for file in weights),
         size.activations,
         size.self_test,
         (*([] if lender else weights), *others),
+        range=measured,
     )
+
+
+def _flat(name: str, found: tuple[Path, Mapping[str, Any]], sizes: dict[str, int] | None) -> _Part | None:
+    """An exported component with its 3-D convolutions taken apart; None where it has none.
+
+    Rewriting a graph needs no weights, so that the bundle's own bytes are known before it is made.
+    """
+    try:
+        import onnx
+
+        from .flat_convolutions import flatten, has_deep_convolutions
+    except ImportError as error:
+        raise missing_package(error) from None
+    folder, entry = found
+    deep = [
+        path
+        for path in entry["component"]["graphs"].values()
+        if has_deep_convolutions(onnx.load(folder / path))
+    ]
+    if not deep:
+        return None
+    with tempfile.TemporaryDirectory() as made:
+        files = dict(entry["files"])
+        for path in files:
+            target = Path(made) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path in deep:
+                graph = flatten(onnx.load(folder / path)).SerializeToString(deterministic=True)
+                target.write_bytes(graph)
+                files[path] = [hashlib.sha256(graph).hexdigest(), len(graph)]
+            else:
+                target.symlink_to((folder / path).resolve())
+        part = _exported(name, (Path(made), {**entry, "files": files}), sizes)
+    return replace(part, folder=folder)
 
 
 def _exported(name: str, found: tuple[Path, Mapping[str, Any]], sizes: dict[str, int] | None) -> _Part:
@@ -263,6 +340,7 @@ def _compare(
         )
     if not report["exact"]:
         notes.append("Sizes of what was not exported yet follow from shapes and may differ by some percent.")
+    notes += [f"{part.range}." for part in parts if part.range]
     return problems, notes
 
 

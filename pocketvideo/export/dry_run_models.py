@@ -12,6 +12,7 @@ from .adapters.exporting import LENDERS, PartsSource
 from .cache import code_fingerprint, fingerprint
 from .checkpoints import FAMILIES, PartFile
 from .errors import ExportError
+from .layout import USUAL, Form
 from .modelfile import file_digest, read_config
 from .plan import TWIN_OF
 
@@ -34,8 +35,8 @@ class Model(Protocol):
     def lender(self, name: str) -> str | None:
         """The component whose weights this one shares where the plan has both."""
 
-    def size(self, name: str, sizes: Mapping[str, int]) -> "ComponentSize":
-        """What a component weighs, from shapes."""
+    def size(self, name: str, sizes: Mapping[str, int], form: Form = USUAL) -> "ComponentSize":
+        """What a component weighs in this form, from shapes."""
 
     def texts(self, name: str) -> dict[str, int]:
         """The component's further files, such as a tokenizer, and their bytes."""
@@ -63,12 +64,14 @@ class Own:
         """A twin that merges tokens runs with the denoiser's weights."""
         return TWIN_OF.get(name)
 
-    def size(self, name: str, sizes: Mapping[str, int]) -> "ComponentSize":
+    def size(self, name: str, sizes: Mapping[str, int], form: Form = USUAL) -> "ComponentSize":
         """A twin has the denoiser's sizes, or less where tokens are merged."""
+        from .layout_stages import shaped
         from .meta_sizes import component_size
         from .networks import component
 
-        return component_size(component(self._network, TWIN_OF.get(name, name)), sizes)
+        part = component(self._network, TWIN_OF.get(name, name))
+        return component_size(shaped(part, form) if part.kind == "denoiser" else part, sizes)
 
     def texts(self, name: str) -> dict[str, int]:
         """The tokenizer of the text encoder."""
@@ -108,8 +111,8 @@ class Published:
         """The piece of a VAE that decodes the first frame runs with the weights of the other."""
         return LENDERS.get(name)
 
-    def size(self, name: str, sizes: Mapping[str, int]) -> "ComponentSize":
-        """From the shapes that the file's header lists."""
+    def size(self, name: str, sizes: Mapping[str, int], form: Form = USUAL) -> "ComponentSize":
+        """From the shapes that the file's header lists; published networks have one form."""
         from .adapters.pieces import only_shapes
         from .meta_sizes import component_size
 

@@ -6,9 +6,11 @@ the same with the same weights; which is fastest depends on the device (`make be
 This module only names them, without torch; `layout_stages.py` makes them.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from .errors import ExportError
+from .plan import TWIN_OF
 
 LAYOUTS = ("tokens", "channels")
 HEADS = ("batched", "tiled", "einsum")
@@ -26,6 +28,19 @@ class Form:
 
 
 USUAL = Form()
+
+
+def check_form(form: Form, components: Collection[str], *, own: bool) -> None:
+    """Raise `ExportError` where these components cannot have the form; `own` says that the model is ours."""
+    if form == USUAL:
+        return
+    if not own:
+        raise ExportError(f"Only PocketVideo's own denoiser has the form {form}; leave it out.")
+    if any(name in TWIN_OF for name in components):
+        raise ExportError(
+            f"Merging is exported in the form {USUAL} alone; leave out the form {form}, or the node that "
+            "merges tokens."
+        )
 
 
 def parse_form(text: str) -> Form:

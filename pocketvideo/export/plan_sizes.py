@@ -20,7 +20,7 @@ def plan_sizes(plan: Plan, length: int) -> dict[str, int]:
 def at_once(plan: Plan, name: str, sizes: dict[str, int]) -> dict[str, int]:
     """The sizes that a component sees at once: those of the latent, or of a tile of it."""
     for op in plan.ops:
-        if op["op"] == "decode" and op["component"] == name and "tiles" in op:
+        if op["op"] == "decode" and name in (op["component"], op.get("next")) and "tiles" in op:
             tile = dict(zip(("frames", "height", "width"), op["tiles"]["size"], strict=True))
             return sizes | {axis: min(sizes[axis], size) for axis, size in tile.items()}
     return sizes

@@ -81,6 +81,22 @@ def describe(levels: Sequence[str]) -> str:
     return ", ".join(f"{levels.count(level)} x {level}" for level in LEVELS if level in levels)
 
 
+def higher(level: str) -> str:
+    """The next level with more bits; fp32 stays."""
+    return LEVELS[min(LEVELS.index(level) + 1, len(LEVELS) - 1)]
+
+
+def first_choice(count: int, level: str) -> tuple[str, ...]:
+    """What so many stages begin at: all at `level`, the first and the last one higher.
+
+    One or two stages have no blocks between; there the first and the last weight are kept higher instead
+    (`precision_run.Variants`).
+    """
+    if count < 3 or level in ("fp16", "fp32"):
+        return (level,) * count
+    return (higher(level), *(level,) * (count - 2), higher(level))
+
+
 def _wanted(text: str) -> Wanted:
     level, colon, figure = text.partition(":")
     if level not in (*LEVELS, AUTO):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from .errors import ParityError
-from .precision import GATES, LEVELS, Wanted, describe
+from .precision import GATES, Wanted, describe, first_choice, higher
 from .precision_run import Lowered, Variants
 
 log = logging.getLogger(__name__)
@@ -22,22 +22,6 @@ Step = Callable[[str], None]
 SAFETY = 0.5
 # Float32 itself is no nearer to torch than this many dB.
 MOST = 200.0
-
-
-def higher(level: str) -> str:
-    """The next level with more bits; fp32 stays."""
-    return LEVELS[min(LEVELS.index(level) + 1, len(LEVELS) - 1)]
-
-
-def start(count: int, level: str) -> tuple[str, ...]:
-    """The first choice for so many stages: all at `level`, the first and the last one higher.
-
-    One or two stages have no blocks between; there the first and the last weight are kept higher instead
-    (`Variants`).
-    """
-    if count < 3 or level == "fp16":
-        return (level,) * count
-    return (higher(level), *(level,) * (count - 2), higher(level))
 
 
 def choose(variants: Variants, wanted: Wanted, step: Step) -> Lowered:
@@ -56,7 +40,7 @@ def choose(variants: Variants, wanted: Wanted, step: Step) -> Lowered:
         return measured[level][index]
 
     step(f"Measuring {variants.name} in {wanted.level}")
-    found = variants.measure(start(len(variants.stages), wanted.level))
+    found = variants.measure(first_choice(len(variants.stages), wanted.level))
     goal = wanted.target
     while not found.good(wanted.target):
         log.info("%s: %s, %.1f dB", variants.name, describe(found.levels), found.psnr)

@@ -1,16 +1,30 @@
 """Plan only: what an export would hold, send and need, told before anything is exported."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from comfyui_pocketvideo.pocketvideo import models
-from comfyui_pocketvideo.pocketvideo.export import compile_workflow
+from comfyui_pocketvideo.pocketvideo.export import ExportError, compile_workflow
 from comfyui_pocketvideo.pocketvideo.export.__main__ import main
-from comfyui_pocketvideo.pocketvideo.export.dry_run import RUNTIME_BYTES, DeviceLimits, describe, plan_only
-from comfyui_pocketvideo.pocketvideo.export.precision import parse_precision
+from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
+from comfyui_pocketvideo.pocketvideo.export.checkpoints import PartFile
+from comfyui_pocketvideo.pocketvideo.export.dry_run import (
+    RUNTIME_BYTES,
+    SHARES,
+    DeviceLimits,
+    describe,
+    plan_only,
+)
+from comfyui_pocketvideo.pocketvideo.export.layout import Form
+from comfyui_pocketvideo.pocketvideo.export.precision import higher, parse_precision
 
 from unit.export import prompts
 from unit.export.conftest import LENGTH, SIDE, Desk, tiny_model
+
+# A denoise op that runs the denoiser's twin.
+TWIN = {"op": "denoise", "merge": {"component": "denoiser_pairs"}}
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +47,10 @@ def planned(exported, plan=None, cache=None, **more):
     )
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     return report
+
+
+def export(exported, folder, **more):
+    return export_bundle(exported.plan, exported.desk.model_path, folder, cache_dir=exported.cache, **more)
 
 
 def sizes(bundle):
@@ -123,15 +141,78 @@ def test_fixed_prompts_leave_the_text_encoder_out(exported):
     assert set(editable["inputs"]) - set(fixed["inputs"]) == {"prompt", "negative_prompt"}
 
 
-@pytest.mark.parametrize(("level", "share"), [("fp16", 0.5), ("int8", 0.28), ("int4", 0.16)])
-def test_lower_precision_takes_less(exported, level, share):
+@pytest.mark.parametrize("level", ["fp16", "int8", "int4"])
+def test_lower_precision_takes_less(exported, level):
     full, lower = planned(exported), planned(exported, precision=parse_precision(f"denoiser={level}"))
     weights = {part["name"]: part["weights"] for part in full["components"]}
 
     for part in lower["components"]:
-        expected = weights[part["name"]] * (share if part["name"] == "denoiser" else 1)
-        assert part["weights"] == pytest.approx(expected, rel=0.05)
-    assert lower["notes"]
+        whole = weights[part["name"]]
+        least, most = (SHARES[level], SHARES[higher(level)]) if part["name"] == "denoiser" else (1.0, 1.0)
+        assert 0.99 * least * whole <= part["weights"] <= 1.01 * most * whole
+    assert (
+        any("denoiser begins with" in note and "35 dB" in note for note in lower["notes"]) or level == "int4"
+    )
+    assert not lower["send"]["at_most"]
+
+
+def test_what_a_precision_takes_is_near_what_the_export_chooses(exported, tmp_path):
+    """`auto` chooses by measuring; the estimate tells where it begins and what it can become."""
+    wanted = parse_precision("denoiser=auto:30")
+    before = planned(exported, precision=wanted)
+    export(exported, tmp_path / "bundle", precision=wanted)
+    after = planned(exported, precision=wanted)
+
+    assert not before["exact"] and after["exact"]
+    guess, truth = (
+        {part["name"]: part["weights"] for part in each["components"]} for each in (before, after)
+    )
+    full = {part["name"]: part["weights"] for part in planned(exported)["components"]}
+    assert 0.8 * guess["denoiser"] < truth["denoiser"] < full["denoiser"]
+    note = next(note for note in before["notes"] if note.startswith("denoiser begins with"))
+    assert "int4" in note and "30 dB" in note and "at most" in note
+    assert not any("begins with" in note for note in after["notes"])
+
+
+def test_flat_convolutions_are_told_to_the_byte_and_send_graphs_alone(exported, tmp_path):
+    report = planned(exported, flat_convolutions=True)
+    bundle = export(exported, tmp_path / "flat", flat_convolutions=True)
+
+    assert report["exact"]
+    assert report["bytes"] - report["files"]["manifest"] == sum(sizes(bundle).values())
+    assert report["files"]["graphs"] != planned(exported)["files"]["graphs"]
+    assert planned(exported, flat_convolutions=True) == report
+    usual = {entry["sha256"] for entry in exported.bundle.files.values()}
+    sent = planned(exported, flat_convolutions=True, held=usual)["send"]["bytes"]
+    changed = {
+        path: size for path, size in sizes(bundle).items() if bundle.files[path]["sha256"] not in usual
+    }
+    assert sent == report["files"]["manifest"] + sum(changed.values())
+    assert changed and all(path.endswith(".onnx") for path in changed)
+    more = planned(exported, flat_convolutions=True, cache=tmp_path / "empty")
+    assert more["files"]["graphs"] > planned(exported, cache=tmp_path / "empty")["files"]["graphs"]
+
+
+def test_another_form_has_the_same_weights_and_is_kept_by_itself(exported, tmp_path, monkeypatch):
+    form = Form("channels", "tiled")
+    usual = {part["name"]: part for part in planned(exported)["components"]}
+    shaped = {part["name"]: part for part in planned(exported, form=form)["components"]}
+
+    assert not shaped["denoiser"]["exported"] and usual["denoiser"]["exported"]
+    assert shaped["denoiser"]["weights"] == pytest.approx(usual["denoiser"]["weights"], rel=0.05)
+    assert shaped["denoiser"]["stages"] == usual["denoiser"]["stages"]
+    assert shaped["vae_decoder"] == usual["vae_decoder"]
+    monkeypatch.undo()  # An export loads the model.
+    export(exported, tmp_path / "shaped", form=form)
+    assert planned(exported, form=form)["exact"]
+
+
+def test_a_form_that_an_export_refuses_is_refused_before(exported):
+    with pytest.raises(ExportError, match="Merging is exported in the form tokens,batched alone"):
+        planned(exported, replace(exported.plan, ops=(*exported.plan.ops, TWIN)), form=Form("channels"))
+    published = replace(exported.plan, parts={"denoiser": PartFile("wan", "denoiser", Path("wan"))})
+    with pytest.raises(ExportError, match="Only PocketVideo's own denoiser has the form"):
+        planned(exported, published, form=Form("channels"))
 
 
 def test_the_report_in_words_names_every_component(exported):

@@ -16,8 +16,8 @@ from comfyui_pocketvideo.pocketvideo import models
 from comfyui_pocketvideo.pocketvideo.export import ExportCancelled, ExportError, ParityError
 from comfyui_pocketvideo.pocketvideo.export.__main__ import main
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
-from comfyui_pocketvideo.pocketvideo.export.precision import Wanted, parse_precision
-from comfyui_pocketvideo.pocketvideo.export.precision_choice import choose, decibels, raise_to, start
+from comfyui_pocketvideo.pocketvideo.export.precision import Wanted, first_choice, parse_precision
+from comfyui_pocketvideo.pocketvideo.export.precision_choice import choose, decibels, raise_to
 from comfyui_pocketvideo.pocketvideo.export.precision_graphs import Format, formats, pack, rewrite
 from comfyui_pocketvideo.pocketvideo.export.precision_run import Variants
 from comfyui_pocketvideo.pocketvideo.export.precision_weights import (
@@ -158,9 +158,9 @@ def test_what_gains_most_per_byte_is_raised_first() -> None:
 
 
 def test_the_ends_begin_one_level_higher() -> None:
-    assert start(4, "int4") == ("int8", "int4", "int4", "int8")
-    assert start(4, "fp16") == ("fp16",) * 4
-    assert start(1, "int8") == ("int8",)
+    assert first_choice(4, "int4") == ("int8", "int4", "int4", "int8")
+    assert first_choice(4, "fp16") == ("fp16",) * 4
+    assert first_choice(1, "int8") == ("int8",)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_a_stage_that_misses_its_own_gate_is_raised(exported, tmp_path, monkeypa
     described = exported.bundle.manifest["components"]["denoiser"]
     folder = exported.bundle.path("workflow.json").parent
     variants = Variants(folder, described, "denoiser", folder / "self_test.safetensors", tmp_path)
-    reached = variants.measure(start(5, "int4"))
+    reached = variants.measure(first_choice(5, "int4"))
     gate = sorted(reached.stages)[0] + 0.01
     from comfyui_pocketvideo.pocketvideo.export import precision
 
