@@ -177,6 +177,7 @@ async function take(next: Job): Promise<void> {
         link,
         install: installBundle(desk),
         generate: runBundle,
+        describe: describeProblem,
         device: { system: "browser", cores: navigator.hardwareConcurrency || 1, app: __APP_VERSION__ },
       },
       (told) => {

@@ -84,8 +84,11 @@ function canEncode(codec: (typeof CODECS)[number], frames: Frames): Promise<bool
 }
 
 async function canDrawWebp(): Promise<boolean> {
+  const canvas = new OffscreenCanvas(1, 1);
+  // A canvas without a context has no picture to write.
+  if (!canvas.getContext("2d")) return false;
   // A browser that cannot write WebP writes PNG instead and says so only in the type.
-  return (await new OffscreenCanvas(1, 1).convertToBlob({ type: "image/webp" })).type === "image/webp";
+  return (await canvas.convertToBlob({ type: "image/webp" })).type === "image/webp";
 }
 
 async function encodeWebp(frames: Frames): Promise<Blob> {

@@ -2,7 +2,7 @@
 
 import { concatenate } from "../bytes";
 import type { SelfTestReport } from "../engine";
-import { AppError, messageOf } from "../errors";
+import { AppError } from "../errors";
 import { type Desk, DeskRefused } from "../protocol/desk";
 import type { Link } from "../protocol/link";
 import type { Job } from "../protocol/messages";
@@ -27,6 +27,8 @@ export interface JobParts {
     onProgress: (told: GenerateProgress) => void,
     signal: AbortSignal,
   ): Promise<Generated | null>;
+  /** An error as a sentence, for the desk's user. */
+  describe(error: unknown): string;
   /** What the phone is, for the report. */
   readonly device: Readonly<Record<string, string | number>>;
 }
@@ -89,7 +91,7 @@ export async function doJob(
     const gone = error instanceof AppError && error.problem === "revoked";
     const over = error instanceof DeskRefused && error.status === 410;
     if (!signal.aborted && !gone && !over) {
-      const message = messageOf(error).slice(0, 500);
+      const message = parts.describe(error).slice(0, 500);
       // The desk may be the one that is away; it hands the job out again when it is back.
       await parts.desk.json("POST", `/v1/jobs/${job.jobId}/failed`, { message }).catch(() => {});
     }

@@ -1,4 +1,5 @@
 import { expect, test, vi } from "vitest";
+import { concatenate } from "../../src/bytes";
 import { Desk } from "../../src/protocol/desk";
 import { drawResultId, sendResult } from "../../src/protocol/results";
 import { digest, noise } from "./bundles";
@@ -34,7 +35,7 @@ function desk(breaks: number[]) {
     expect(Number(first)).toBe(stored.byteLength);
     const body = new Uint8Array(init.body as Uint8Array<ArrayBuffer>);
     expect(body.byteLength).toBe(Number(last) - Number(first) + 1);
-    stored = Uint8Array.from([...stored, ...body]);
+    stored = concatenate([stored, body]);
     return new Response(null, { status: 204 });
   };
   return { fetch, announced, stored: () => stored, requests: () => requests };
