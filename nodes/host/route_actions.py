@@ -60,10 +60,11 @@ def _pair(body: JSON) -> JSON:
     further = address in now.names
     if address and not further:
         desk.configure(BridgeSettings(address, now.port, now.names))
-    offer = desk.bridge().begin_pairing(address if further else "")
+    bridge = desk.bridge()
+    offer = bridge.begin_pairing(address if further else "")
     desk.news.changed(DEVICES)
     size, path = qr_path(offer.uri)
-    return {**asdict(offer), "qr": {"size": size, "path": path}}
+    return {**asdict(offer), "qr": {"size": size, "path": path}, "fingerprint": bridge.fingerprint}
 
 
 def _cancel_pairing(body: JSON) -> JSON:
