@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help python setup demo phone test-phone test test-unit test-faults test-host test-browser lint format screenshots thumbnails
-.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml bench-bridge tables clean
+.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml bench-bridge bench-phone tables clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ test-phone: python  ## Run the tests of the phone's app: its arithmetic, storage
 	@$(PYTHON) tools/phone.py test
 
 test: setup  ## Run all tests: unit, faults, in the real ComfyUI, and in a browser
-	@$(VENV)/python -m pytest tests/unit tests/faults tests/host tests/browser
+	@$(VENV)/python -m pytest tests/unit tests/faults tests/host tests/browser tests/phone_engine
 
 test-unit: python  ## Run the tests that need neither ComfyUI nor a browser
 	@$(PYTHON) tools/environments.py dev device
@@ -41,8 +41,8 @@ test-faults: python  ## Kill processes, fill disks and cut networks (Linux; need
 test-host: setup  ## Run the tests in the real ComfyUI
 	@$(VENV)/python -m pytest tests/host
 
-test-browser: setup  ## Run the tests that drive ComfyUI's own frontend in Chromium
-	@$(VENV)/python -m pytest tests/browser
+test-browser: setup  ## Run the tests in Chromium: ComfyUI's own frontend, and the phone's engine
+	@$(VENV)/python -m pytest tests/browser tests/phone_engine
 
 lint: python  ## Check style, formatting, types and the one-way imports
 	@$(PYTHON) tools/environments.py dev
@@ -94,6 +94,10 @@ bench-coreml: python  ## Convert networks to Core ML and compare them with torch
 bench-bridge: python  ## Measure a push beside a plain sendfile, the bridge's memory, and 50 devices at once
 	@$(PYTHON) tools/environments.py dev device
 	@$(VENV)/python benchmarks/bench_bridge.py
+
+bench-phone: python  ## Measure the phone's engine in a browser: time, memory of tab and GPU, leaks
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_phone.py
 
 tables: python  ## Write the docs' benchmark tables anew from docs/benchmarks
 	@$(PYTHON) tools/environments.py dev

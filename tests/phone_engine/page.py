@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,6 @@ from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import Page, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PHONE = REPOSITORY / "mobile_runtime" / "phone"
 _TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -39,7 +39,14 @@ _ISOLATION = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_ARGUMENTS = ("--headless=new", "--no-sandbox", "--no-first-run", "--disable-background-networking")
+_ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-background-networking",
+    # A measurement of memory collects garbage at once instead of waiting for the browser to do so.
+    "--enable-blink-features=ForceEagerMeasureMemory",
+)
 _NO_GPU = ("--disable-gpu",)
 _SOFTWARE_GPU = (
     "--enable-unsafe-webgpu",
@@ -51,8 +58,9 @@ _SOFTWARE_GPU = (
 def build(folder: Path) -> Path:
     """Build the engine and its page into a folder."""
     config = "tests/engine/harness/vite.config.ts"
-    command = ["npx", "vite", "build", "--config", config, "--outDir", str(folder), "--logLevel", "warn"]
-    done = subprocess.run(command, cwd=PHONE, capture_output=True, text=True)
+    # With the Node and by the lock file that the app is built with.
+    command = [sys.executable, str(REPOSITORY / "tools" / "phone.py"), "dev", "build", "--config", config]
+    done = subprocess.run([*command, "--outDir", str(folder)], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"The engine cannot be built: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return folder
@@ -158,17 +166,34 @@ class EnginePage:
         frames = pixels.reshape(made["count"], made["height"], made["width"], 4)
         return frames[..., :3], made
 
+    def peak_bytes(self) -> int:
+        """The highest resident memory of the page's process so far, as Linux counts it."""
+        return max(_status(process.pid, "VmHWM") for process in self._mine("renderer"))
+
+    def resident_bytes(self) -> int:
+        """The resident memory of the page's process."""
+        return max(_status(process.pid, "VmRSS") for process in self._mine("renderer"))
+
+    def collect_garbage(self) -> None:
+        """Have JavaScript's garbage collected, in the page and in its workers."""
+        self.page.evaluate("performance.measureUserAgentSpecificMemory().then(() => {})")
+
     def kill_gpu(self) -> None:
         """End the process of this browser that speaks to the GPU, as a driver that crashes does."""
+        for process in self._mine("gpu-process"):
+            os.kill(process.pid, signal.SIGKILL)
+
+    def _mine(self, kind: str) -> Iterator[_Process]:
+        """The processes of this browser of a kind, such as renderer."""
         running = {process.pid: process for process in _processes()}
-        mine = [one.pid for one in running.values() if f"--user-data-dir={self._profile}" in one.command]
+        mine = {one.pid for one in running.values() if f"--user-data-dir={self._profile}" in one.command}
         for process in running.values():
-            ancestors, pid = [], process.parent
+            ancestors, pid = set(), process.parent
             while pid in running and pid not in ancestors:
-                ancestors.append(pid)
+                ancestors.add(pid)
                 pid = running[pid].parent
-            if "--type=gpu-process" in process.command and set(ancestors) & set(mine):
-                os.kill(process.pid, signal.SIGKILL)
+            if f"--type={kind}" in process.command and ancestors & mine:
+                yield process
 
     def told(self) -> list[dict[str, Any]]:
         """The progress of the last run."""
@@ -191,6 +216,12 @@ def _processes() -> Iterator[_Process]:
             parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
             command = (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ").split(" ")
             yield _Process(int(folder.name), parent, command)
+
+
+def _status(pid: int, field: str) -> int:
+    """Bytes that /proc tells of a process."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(next(line for line in text.splitlines() if line.startswith(field)).split()[1]) * 1024
 
 
 @contextmanager

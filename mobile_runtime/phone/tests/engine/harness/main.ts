@@ -7,6 +7,7 @@ import {
   openEngine,
   type Plan,
   type ProgressEvent,
+  type SourceSpec,
 } from "../../../src/engine";
 
 interface Job {
@@ -26,19 +27,42 @@ async function base64(frames: readonly Uint8ClampedArray<ArrayBuffer>[]): Promis
   return address.slice(address.indexOf(",") + 1);
 }
 
-const told: ProgressEvent[] = [];
+/** Progress, and when it was told in milliseconds. */
+const told: (ProgressEvent & { readonly at: number })[] = [];
 let engine: Engine | null = null;
 let controller = new AbortController();
+
+const BLOBS = new URL("/blobs/", location.href).href;
+let source: SourceSpec = { kind: "fetch", base: BLOBS };
+
+async function readManifest(): Promise<Manifest> {
+  return (await fetch("/bundle/manifest.json")).json();
+}
 
 const harness = {
   told,
   isolated: globalThis.crossOriginIsolated,
 
+  /** Copy the bundle's blobs into the browser's own storage, from where `open` reads them then. */
+  async install(): Promise<void> {
+    const { files } = await readManifest();
+    const root = await navigator.storage.getDirectory();
+    const folder = await (await root.getDirectoryHandle("kept", { create: true })).getDirectoryHandle(
+      "blobs",
+      {
+        create: true,
+      },
+    );
+    for (const { sha256 } of files) {
+      const writing = await (await folder.getFileHandle(sha256, { create: true })).createWritable();
+      await ((await fetch(BLOBS + sha256)).body as ReadableStream).pipeTo(writing);
+    }
+    source = { kind: "opfs", directory: "kept/blobs" };
+  },
+
   async open(job: Job): Promise<void> {
     engine?.close();
-    const manifest = (await (await fetch("/bundle/manifest.json")).json()) as Manifest;
-    const base = new URL("/blobs/", location.href).href;
-    engine = await openEngine({ manifest, source: { kind: "fetch", base }, ...job });
+    engine = await openEngine({ manifest: await readManifest(), source, ...job });
   },
 
   close(): void {
@@ -60,7 +84,7 @@ const harness = {
       signal: controller.signal,
       ...(options.expected ? { expected: options.expected } : {}),
       onProgress: (event) => {
-        told.push(event);
+        told.push({ ...event, at: performance.now() });
         if (event.kind === "denoise" && event.step === options.cancelAtStep) controller.abort();
       },
     });
