@@ -66,6 +66,9 @@ def test_t14_t20_a_device_pairs_from_the_code_and_is_renamed_and_revoked(
     secret, fingerprint = (parse_qs(urlsplit(uri).fragment)[key][0] for key in "sf")
     sidebar.check_words()
     sidebar.keep_screenshot("sidebar-pair")
+    sidebar.panel.get_by_text("Use it without this computer").click()
+    trusted = sidebar.panel.get_by_text(re.compile("^[0-9A-F]{2}:")).inner_text()
+    assert re.sub(r"[:\s]", "", trusted).lower() == fingerprint
 
     with asking(device, uri, HOSTILE_NAME) as (pairing, shown):
         request = sidebar.panel.get_by_role("group", name="Pairing request")

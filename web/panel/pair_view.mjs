@@ -82,8 +82,7 @@ export class PairView {
       );
       return;
     }
-    const { uri, qr, code, address } = desk.offer;
-    const fingerprint = /[#&]f=([0-9a-f]{64})/.exec(uri)?.[1] ?? "";
+    const { uri, qr, code, address, fingerprint } = desk.offer;
     this.code.replaceChildren(
       codePicture(qr, "Pairing code for the device's camera"),
       this.left,
