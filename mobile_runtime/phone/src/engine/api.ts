@@ -6,12 +6,13 @@ import type { Manifest } from "./manifest";
 export type Plan = "webgpu" | "wasm";
 
 /**
- * Where the engine reads the files of a bundle, by digest. It is data and no object, because the files are read
- * in a worker of the engine's own while a network runs in another.
+ * Where the engine reads the files of a bundle, by digest. It is data and no object, because the files are
+ * read in a worker of the engine's own while a network runs in another.
  *
- * - `opfs`: the origin private file system, one file per blob, named by its SHA-256, in the folder `directory`
- *   (segments joined by "/").
- * - `fetch`: an address that ends in "/", to which the SHA-256 is added; read with Range where the server has it.
+ * - `opfs`: the origin private file system, one file per blob, named by its SHA-256, in the folder
+ *   `directory` (segments joined by "/").
+ * - `fetch`: an address that ends in "/", to which the SHA-256 is added; read with Range where the server has
+ *   it.
  */
 export type SourceSpec =
   | { readonly kind: "opfs"; readonly directory: string }
@@ -19,7 +20,10 @@ export type SourceSpec =
 
 /** Reads the files of a bundle; what a SourceSpec becomes inside the reader's worker. */
 export interface BlobSource {
-  /** Fill `into` with `length` bytes from `offset` of the blob. Throws BundleError when it is not there or short. */
+  /**
+   * Fill `into` with `length` bytes from `offset` of the blob. Throws BundleError when it is not there or
+   * short.
+   */
   read(sha256: string, offset: number, length: number, into: Uint8Array): Promise<void>;
   /** Let go of open files. */
   close(): void;
@@ -33,8 +37,8 @@ export interface EngineOptions {
   /** Threads for WebAssembly; 1 where the page is not cross-origin isolated. Default: up to 4 cores. */
   readonly threads?: number;
   /**
-   * Bytes that weights, the WebAssembly heap and buffers may take together. What does not fit is read again for
-   * every step. Without it everything is held.
+   * Bytes that weights, the WebAssembly heap and buffers may take together. What does not fit is read again
+   * for every step. Without it everything is held.
    */
   readonly budgetBytes?: number;
 }

@@ -26,7 +26,8 @@ const CANCELLED = "The run was cancelled before the video was finished; start it
 /**
  * Start an engine for one bundle. Throws PlanError where the plan asks for a GPU that is not there.
  *
- * A PlanError may also come from a run (DeviceLostError is one): open another engine with the plan "wasm" then.
+ * A PlanError may also come from a run (DeviceLostError is one): open another engine with the plan "wasm"
+ * then.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const client = new Client();

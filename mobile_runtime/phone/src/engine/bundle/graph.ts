@@ -1,8 +1,9 @@
 /**
  * Which ONNX graphs the phone loads (threat T10): standard operators of a closed list, one file, no loops.
  *
- * A reader of protobuf of its own looks into a graph before the runtime sees it, with bounds on lengths and varints.
- * What stays open: an allowed operator may still be given huge sizes, which the bounds on inputs limit.
+ * A reader of protobuf of its own looks into a graph before the runtime sees it, with bounds on lengths and
+ * varints. What stays open: an allowed operator may still be given huge sizes, which the bounds on inputs
+ * limit.
  */
 
 import { BundleError } from "../errors";

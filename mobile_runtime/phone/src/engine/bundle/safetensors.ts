@@ -1,8 +1,9 @@
 /**
  * Where the tensors of a safetensors file lie.
  *
- * Format: 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets}}, then the tensors.
- * The header comes from a stranger: its length, its shapes and its offsets are checked before any byte is viewed.
+ * Format: 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets}}, then the
+ * tensors. The header comes from a stranger: its length, its shapes and its offsets are checked before any
+ * byte is viewed.
  */
 
 import { BundleError } from "../errors";
@@ -49,7 +50,9 @@ const TYPES: Readonly<Record<string, readonly [ElementType, number]>> = {
   BOOL: ["bool", 1],
 };
 
-/** How many bytes the header of a file of `size` bytes takes with its length; `head` is the file's first 8. */
+/**
+ * How many bytes the header of a file of `size` bytes takes with its length; `head` is the file's first 8.
+ */
 export function headerEnd(path: string, head: Uint8Array, size: number): number {
   if (size < 8) throw refuse(path, "is shorter than its own header length");
   const length = Number(new DataView(head.buffer, head.byteOffset).getBigUint64(0, true));

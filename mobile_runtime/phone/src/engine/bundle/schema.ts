@@ -1,8 +1,8 @@
 /**
  * Checks a value against a JSON Schema: the keywords that the manifest's schema uses, and no others.
  *
- * The schema is the file that the desk's and the agent's checks are made from. A keyword that is not known here is an
- * error, so that a later schema is never checked by halves.
+ * The schema is the file that the desk's and the agent's checks are made from. A keyword that is not known
+ * here is an error, so that a later schema is never checked by halves.
  */
 
 /** A value that the schema refuses; the message begins with its place. */

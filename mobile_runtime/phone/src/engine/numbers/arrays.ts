@@ -1,6 +1,7 @@
 /**
- * Arrays of float32 and the few things that are done to them. Every operation rounds to float32, as numpy does:
- * a product or sum of two float32 numbers that is computed in double and rounded once is the float32 result.
+ * Arrays of float32 and the few things that are done to them. Every operation rounds to float32, as numpy
+ * does: a product or sum of two float32 numbers that is computed in double and rounded once is the float32
+ * result.
  */
 
 /** An array with its shape, row by row. */

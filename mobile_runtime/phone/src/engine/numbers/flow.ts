@@ -1,9 +1,10 @@
 /**
  * From a network's velocity to a finished latent: ComfyUI's KSampler for a rectified flow (CONST).
  *
- * Noise goes in as sigma noise + (1 - sigma) latent; the network predicts v = noise - x0, so x0 = x - sigma v. A given
- * first frame follows ComfyUI's inpainting with a mask of 0 on frame 0: the network sees it clean with timestep 0
- * (MobileI2V, per-token time), x0 holds it after every evaluation, and so the sampler carries it to the end.
+ * Noise goes in as sigma noise + (1 - sigma) latent; the network predicts v = noise - x0, so x0 = x - sigma
+ * v. A given first frame follows ComfyUI's inpainting with a mask of 0 on frame 0: the network sees it clean
+ * with timestep 0 (MobileI2V, per-token time), x0 holds it after every evaluation, and so the sampler carries
+ * it to the end.
  */
 
 import type { Denoise, Leap } from "../manifest.generated";
@@ -117,9 +118,9 @@ export class FlowModel {
 /**
  * Run a sampler from noise along sigmas; the latent, and the step that it leapt at.
  *
- * No noise is noise of zeros: a latent that still holds its own goes on. An empty schedule gives what there was
- * before: the latent, else zeros, and the first frame where one is given. `renoiseSeed` is read by the sampler that
- * adds fresh noise alone.
+ * No noise is noise of zeros: a latent that still holds its own goes on. An empty schedule gives what there
+ * was before: the latent, else zeros, and the first frame where one is given. `renoiseSeed` is read by the
+ * sampler that adds fresh noise alone.
  */
 export async function sample(
   model: FlowModel,

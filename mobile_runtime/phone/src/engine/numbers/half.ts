@@ -21,7 +21,8 @@ export function toHalf(value: number): number {
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   // From 65520 on everything rounds to infinity.
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
-  // Below 2^-14 halves are multiples of 2^-24; the sum with 0.5 brings them to the end of a float32's fraction.
+  // Below 2^-14 halves are multiples of 2^-24; the sum with 0.5 brings them to the end of a float32's
+  // fraction.
   if (magnitude < 0x38800000) {
     scratch.setFloat32(0, Math.abs(value) + 0.5);
     return sign | (scratch.getUint32(0) - 0x3f000000);

@@ -1,9 +1,9 @@
 /**
  * When to leap: On-device Sora's Linear Proportional Leap (arXiv:2502.04363, section 4), the decision alone.
  *
- * The same controller as the desk's and the agent's (mobile_runtime/engine/leap.py), so that all leap at one step.
- * It is told one number per step, the cosine similarity of this step's drift to the previous step's, where the drift
- * is d = (x - denoised) / sigma over the whole latent of one video, after guidance.
+ * The same controller as the desk's and the agent's (mobile_runtime/engine/leap.py), so that all leap at one
+ * step. It is told one number per step, the cosine similarity of this step's drift to the previous step's,
+ * where the drift is d = (x - denoised) / sigma over the whole latent of one video, after guidance.
  */
 
 import type { Leap } from "../manifest.generated";
@@ -28,10 +28,11 @@ export class LeapController {
   }
 
   /**
-   * True to leap now, from this step's denoised prediction. `similarity` is null where there is no step before.
+   * True to leap now, from this step's denoised prediction. `similarity` is null where there is no step
+   * before.
    *
-   * A leap at the last step would save nothing, and one from numbers that are not finite would spread them: both are
-   * never taken.
+   * A leap at the last step would save nothing, and one from numbers that are not finite would spread them:
+   * both are never taken.
    */
   observe(step: number, similarity: number | null): boolean {
     if (similarity !== null && !Number.isFinite(similarity)) return false;

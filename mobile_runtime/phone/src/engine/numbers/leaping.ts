@@ -31,8 +31,8 @@ export function cosineSimilarity(a: Float32Array, b: Float32Array): number {
 /**
  * Run `sampler` for one video until it leaps.
  *
- * Gives the latent at the last sigma, and the step of the leap, counted from 0, or null; without a leap the latent is
- * the sampler's own. The callback is told of every step, and at a leap of the last one.
+ * Gives the latent at the last sigma, and the step of the leap, counted from 0, or null; without a leap the
+ * latent is the sampler's own. The callback is told of every step, and at a leap of the last one.
  */
 export async function sampleWithLeap(
   sampler: Sampler,

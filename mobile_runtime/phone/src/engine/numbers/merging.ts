@@ -1,8 +1,9 @@
 /**
  * Which tokens merge: the index arrays that a merging network is given (On-device Sora's TDTM, section 5).
  *
- * Merging itself is in the network's graphs; what depends on the video's size and on the settings is computed here,
- * once for a run. So one graph serves every size, share and window, and no graph does arithmetic on int64.
+ * Merging itself is in the network's graphs; what depends on the video's size and on the settings is computed
+ * here, once for a run. So one graph serves every size, share and window, and no graph does arithmetic on
+ * int64.
  */
 
 import type { Merge } from "../manifest.generated";
@@ -39,9 +40,9 @@ export function mergeArrays(
 /**
  * Merging whole frame pairs: (0, 1), (2, 3), ..., or from frame 1 on; an odd one out stays alone.
  *
- * For M merged frames: `merge_first` and `merge_second` [M] are the members, twice the same for a frame that stays
- * alone; `merge_sizes` [M] is how many frames each one stands for; `merge_source` [F] is where every frame finds
- * itself again.
+ * For M merged frames: `merge_first` and `merge_second` [M] are the members, twice the same for a frame that
+ * stays alone; `merge_sizes` [M] is how many frames each one stands for; `merge_source` [F] is where every
+ * frame finds itself again.
  */
 export function pairArrays(frames: number, keepFirstFrame: boolean): MergeArrays | null {
   const begin = Number(keepFirstFrame);
@@ -73,9 +74,9 @@ export function pairArrays(frames: number, keepFirstFrame: boolean): MergeArrays
 /**
  * Merging the most alike of the P token pairs of all frame pairs, `share` of them, rounded down.
  *
- * `merge_first` and `merge_second` [P] are the members' places among the F H W tokens, `merge_alone` those of the
- * tokens that are in no pair; `merge_back` [F, H, W] is each token's place in the row of alone, first and second;
- * `merge_rest` are the ranks, of the most alike pair 0, that do not merge.
+ * `merge_first` and `merge_second` [P] are the members' places among the F H W tokens, `merge_alone` those of
+ * the tokens that are in no pair; `merge_back` [F, H, W] is each token's place in the row of alone, first and
+ * second; `merge_rest` are the ranks, of the most alike pair 0, that do not merge.
  */
 export function similarArrays(
   frames: number,

@@ -1,8 +1,9 @@
 /**
  * Few-step sampling with fresh noise, for distilled students (SF-V, arXiv:2406.04324; DMD2, 2405.14867).
  *
- * Every step predicts the clean latent and noises it anew for the next sigma, in the arithmetic of ComfyUI's lcm for a
- * rectified flow. The noise of a step is the next draw of torch's CPU generator seeded with seed + 1.
+ * Every step predicts the clean latent and noises it anew for the next sigma, in the arithmetic of ComfyUI's
+ * lcm for a rectified flow. The noise of a step is the next draw of torch's CPU generator seeded with seed +
+ * 1.
  */
 
 import { at, round32, zip } from "./arrays";

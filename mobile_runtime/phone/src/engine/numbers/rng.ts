@@ -2,10 +2,10 @@
  * Standard normal noise of torch's CPU generator: same seed, same video on desk and phone.
  *
  * Follows at::mt19937 (MT19937 seeded with the seed's low 32 bits) and `normal_fill` of aten's
- * DistributionTemplates.h: from 16 elements on, float uniforms of 24 bits go through the Box-Muller transform in
- * blocks of 16, cosines in the first 8 and sines in the last 8, and a rest of less than 16 redraws the last 16.
- * Below 16 elements each pair takes four draws, makes two uniforms of 53 bits, and is transformed in double
- * precision.
+ * DistributionTemplates.h: from 16 elements on, float uniforms of 24 bits go through the Box-Muller transform
+ * in blocks of 16, cosines in the first 8 and sines in the last 8, and a rest of less than 16 redraws the
+ * last 16. Below 16 elements each pair takes four draws, makes two uniforms of 53 bits, and is transformed in
+ * double precision.
  */
 
 import { count, type Floats, round32 } from "./arrays";
@@ -16,7 +16,10 @@ const TWO_PI = round32(2 * Math.PI);
 const STATE = 624;
 const MIDDLE = 397;
 
-/** `torch.randn(shape, generator=torch.Generator().manual_seed(seed))`. Throws RangeError for a seed out of range. */
+/**
+ * `torch.randn(shape, generator=torch.Generator().manual_seed(seed))`. Throws RangeError for a seed out of
+ * range.
+ */
 export function normal(seed: bigint, shape: readonly number[]): Floats {
   if (seed < 0n || seed > MAX_SEED)
     throw new RangeError(`The seed ${seed} is not within 0 to 2^64-1; choose one that is.`);

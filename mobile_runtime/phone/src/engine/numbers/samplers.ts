@@ -1,10 +1,10 @@
 /**
  * Samplers: functions with k-diffusion's signature (model, x, sigmas, callback) -> x.
  *
- * `model(x, sigma)` gives the denoised latent (x0), guidance included. `callback` is told (step, x0) after each
- * step's own evaluation, before any further one. Arithmetic is in float32 and in ComfyUI's order, so that a phone's
- * latent is the desk's; golden vectors hold them together. A later sampler is one more function and one more line
- * in SAMPLERS. A latent is the row of its numbers: no sampler looks at its shape.
+ * `model(x, sigma)` gives the denoised latent (x0), guidance included. `callback` is told (step, x0) after
+ * each step's own evaluation, before any further one. Arithmetic is in float32 and in ComfyUI's order, so
+ * that a phone's latent is the desk's; golden vectors hold them together. A later sampler is one more
+ * function and one more line in SAMPLERS. A latent is the row of its numbers: no sampler looks at its shape.
  */
 
 import type { Denoise } from "../manifest.generated";

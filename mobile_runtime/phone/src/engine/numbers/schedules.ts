@@ -1,10 +1,10 @@
 /**
  * Sigma schedules as ComfyUI's `calculate_sigmas` gives them for its two flows.
  *
- * A rectified flow mixes x_t = (1 - sigma) x0 + sigma noise; sigma falls from 1 to 0. Arithmetic is in float32
- * where ComfyUI's is, because `simple` and its kin read entries of a float32 table. One function per schedule, all
- * with the signature (table, steps) -> sigmas [n + 1], usually n = steps. How the schedule of a plan is put
- * together from these stands in `scheduling.ts`.
+ * A rectified flow mixes x_t = (1 - sigma) x0 + sigma noise; sigma falls from 1 to 0. Arithmetic is in
+ * float32 where ComfyUI's is, because `simple` and its kin read entries of a float32 table. One function per
+ * schedule, all with the signature (table, steps) -> sigmas [n + 1], usually n = steps. How the schedule of a
+ * plan is put together from these stands in `scheduling.ts`.
  */
 
 import { EngineError } from "../errors";
@@ -22,8 +22,8 @@ const MAX_TOTAL_STEPS = 100_000;
 /**
  * ComfyUI's model_sampling of a flow: rising `sigmas` [n], and how timesteps map.
  *
- * `curve` says how `shift` bends time t: "flow" is ModelSamplingDiscreteFlow, shift t / (1 + (shift - 1) t); "flux"
- * is ModelSamplingFlux, e^shift / (e^shift + 1/t - 1), which knows no multiplier.
+ * `curve` says how `shift` bends time t: "flow" is ModelSamplingDiscreteFlow, shift t / (1 + (shift - 1) t);
+ * "flux" is ModelSamplingFlux, e^shift / (e^shift + 1/t - 1), which knows no multiplier.
  */
 export class SigmaTable {
   readonly sigmas: Float32Array;
@@ -67,8 +67,8 @@ export interface SigmaOptions {
   readonly denoise?: number;
   readonly curve?: Curve;
   /**
-   * One step more is planned and the last sigma before 0 left out, as ComfyUI's KSampler does for samplers that
-   * fare badly at small sigmas (dpm_2, uni_pc).
+   * One step more is planned and the last sigma before 0 left out, as ComfyUI's KSampler does for samplers
+   * that fare badly at small sigmas (dpm_2, uni_pc).
    */
   readonly dropPenultimate?: boolean;
 }
@@ -200,8 +200,8 @@ export const SCHEDULES: Readonly<Record<NamedSchedule["name"], Schedule>> = {
 /**
  * LTXVScheduler: the shift grows with the number of latent cells, and sigmas may be stretched.
  *
- * `tokens` are the cells F x H x W of the latent; the shift is `baseShift` at 1024 of them and `maxShift` at 4096.
- * With `stretch` the last sigma before 0 is `terminal`. Throws EngineError for one stretched step.
+ * `tokens` are the cells F x H x W of the latent; the shift is `baseShift` at 1024 of them and `maxShift` at
+ * 4096. With `stretch` the last sigma before 0 is `terminal`. Throws EngineError for one stretched step.
  */
 export function ltxv(
   steps: number,

@@ -1,8 +1,8 @@
 /**
  * The sigmas of a plan's `schedule`: a named schedule, LTX-Video's, or a list; and the part of it that runs.
  *
- * A part is what ComfyUI's KSamplerAdvanced and SplitSigmas leave of a schedule, so that several samplers can share
- * one.
+ * A part is what ComfyUI's KSamplerAdvanced and SplitSigmas leave of a schedule, so that several samplers can
+ * share one.
  */
 
 import type { Schedule } from "../manifest.generated";
@@ -11,8 +11,8 @@ import { calculateSigmas, ltxv } from "./schedules";
 /**
  * Falling sigmas [n + 1]; empty where no step is left to run, as ComfyUI then does nothing.
  *
- * `steps` is the schedule's number of steps, already looked up; null for a list of sigmas. Throws EngineError for
- * steps that the schedule cannot take.
+ * `steps` is the schedule's number of steps, already looked up; null for a list of sigmas. Throws EngineError
+ * for steps that the schedule cannot take.
  */
 export function planSigmas(schedule: Schedule, steps: number | null): Float32Array {
   let sigmas = part(whole(schedule, steps), schedule.start, schedule.end, schedule.finish);

@@ -1,8 +1,8 @@
 /**
  * Decoding in overlapping tiles: ComfyUI's `tiled_scale_multidim` for a video latent.
  *
- * A decoder sees one tile at a time, so that its activations stay small; where tiles overlap they are blended by
- * weights that rise from the edge. A latent that fits into one tile is decoded as it is.
+ * A decoder sees one tile at a time, so that its activations stay small; where tiles overlap they are blended
+ * by weights that rise from the edge. A latent that fits into one tile is decoded as it is.
  */
 
 import type { Tiles } from "../manifest.generated";

@@ -1,9 +1,9 @@
 /**
  * UniPC (arXiv:2302.04867) as ComfyUI runs it: multistep, third order, with the corrector, predicting x0.
  *
- * ComfyUI gives it a variance preserving process (alpha = 1 / sqrt(sigma^2 + 1)) whatever the model is, and ends at
- * sigma 0.001 instead of 0; a rectified flow then divides by 1 - 0.001. This file does the same in the same order
- * and in float32, because a desk's video and a phone's have to agree.
+ * ComfyUI gives it a variance preserving process (alpha = 1 / sqrt(sigma^2 + 1)) whatever the model is, and
+ * ends at sigma 0.001 instead of 0; a rectified flow then divides by 1 - 0.001. This file does the same in
+ * the same order and in float32, because a desk's video and a phone's have to agree.
  */
 
 import { EngineError } from "../errors";

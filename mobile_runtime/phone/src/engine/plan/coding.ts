@@ -1,9 +1,9 @@
 /**
  * Latent to video and a photo to a latent, through networks that take all at once or go from piece to piece.
  *
- * A network in pieces is two components with the same weights: one for the first latent frame and one for every later
- * frame. Each gives, beside its result, what the next piece needs of what came before; the names of these outputs are
- * those of the inputs that take them.
+ * A network in pieces is two components with the same weights: one for the first latent frame and one for
+ * every later frame. Each gives, beside its result, what the next piece needs of what came before; the names
+ * of these outputs are those of the inputs that take them.
  */
 
 import type { Tensor } from "onnxruntime-web";

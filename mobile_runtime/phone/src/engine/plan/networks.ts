@@ -1,4 +1,6 @@
-/** The components that a run has open; what no later op needs is closed, so that the peak is the largest op. */
+/**
+ * The components that a run has open; what no later op needs is closed, so that the peak is the largest op.
+ */
 
 import type { WeightReport } from "../api";
 import { EngineError } from "../errors";

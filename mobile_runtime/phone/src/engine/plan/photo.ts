@@ -12,7 +12,9 @@ const FORMATS: readonly (readonly [readonly number[], string])[] = [
   [[0x42, 0x4d], "image/bmp"],
 ];
 
-/** The media type of a PNG, JPEG, WebP or BMP photo, by its first bytes. Throws InputError for anything else. */
+/**
+ * The media type of a PNG, JPEG, WebP or BMP photo, by its first bytes. Throws InputError for anything else.
+ */
 export function checkPhoto(data: Uint8Array): string {
   if (data.length > MAX_BYTES)
     throw new InputError(

@@ -52,7 +52,9 @@ export function view(buffer: ArrayBufferLike, { type, offset, bytes }: TensorPla
   }
 }
 
-/** onnxruntime takes half precision as Float16Array where the browser has it, and as bits where it has not. */
+/**
+ * onnxruntime takes half precision as Float16Array where the browser has it, and as bits where it has not.
+ */
 function half(buffer: ArrayBufferLike, offset: number, length: number): Uint16Array {
   const Half = (globalThis as { Float16Array?: typeof Uint16Array }).Float16Array ?? Uint16Array;
   return new Half(buffer, offset, length);

@@ -1,10 +1,10 @@
 /**
  * A network as a chain of stages: one session per graph, weights fed as graph inputs.
  *
- * An environment of named tensors starts with the component's inputs. Each stage's graph takes every input by name
- * from the stage's weight file or else from the environment, and puts its outputs back under their names, so `tokens`
- * is overwritten block by block and one block's session serves all blocks of its kind. On the GPU tensors stay there
- * from stage to stage.
+ * An environment of named tensors starts with the component's inputs. Each stage's graph takes every input by
+ * name from the stage's weight file or else from the environment, and puts its outputs back under their
+ * names, so `tokens` is overwritten block by block and one block's session serves all blocks of its kind. On
+ * the GPU tensors stay there from stage to stage.
  */
 
 import type { InferenceSession, Tensor } from "onnxruntime-web";
@@ -53,9 +53,9 @@ export class Component {
   /**
    * Run several evaluations side by side, stage by stage, and give the outputs of each.
    *
-   * What each gives is what it would give alone; but a stage's weights are fetched once for all, which is half the
-   * loading where a guided step has two prompts. `check` is called before each run of a graph. Throws EngineError
-   * naming component, stage and tensor.
+   * What each gives is what it would give alone; but a stage's weights are fetched once for all, which is
+   * half the loading where a guided step has two prompts. `check` is called before each run of a graph.
+   * Throws EngineError naming component, stage and tensor.
    */
   async runEach(evaluations: readonly Tensors[], check: Check): Promise<Map<string, Tensor>[]> {
     const environments = evaluations.map((inputs) => new Environment(this.inputs(inputs)));

@@ -1,8 +1,9 @@
 /**
  * Weights in buffers of the GPU: a ring of two slots, so that block i + 1 is written while block i runs.
  *
- * One buffer in memory takes what the reader brings; from there it is written to the GPU's queue, which copies it.
- * Writing to a slot is safe although its last block may still run: the queue does one after the other.
+ * One buffer in memory takes what the reader brings; from there it is written to the GPU's queue, which
+ * copies it. Writing to a slot is safe although its last block may still run: the queue does one after the
+ * other.
  */
 
 import type * as Ort from "onnxruntime-web";

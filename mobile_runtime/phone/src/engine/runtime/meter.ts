@@ -3,8 +3,8 @@
 const heaps = new Set<WebAssembly.Memory>();
 
 /**
- * Notice every heap that is made from now on; onnxruntime does not tell of its own. To be called in a worker before
- * the runtime is loaded.
+ * Notice every heap that is made from now on; onnxruntime does not tell of its own. To be called in a worker
+ * before the runtime is loaded.
  */
 export function watchHeaps(): void {
   const Native = WebAssembly.Memory;

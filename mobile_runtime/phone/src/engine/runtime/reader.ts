@@ -41,8 +41,8 @@ export class Reader {
   }
 
   /**
-   * Fill the beginning of a buffer. Gives the buffer back, which is another object where it was handed over: the one
-   * that was given in must not be used any more.
+   * Fill the beginning of a buffer. Gives the buffer back, which is another object where it was handed over:
+   * the one that was given in must not be used any more.
    */
   read(sha256: string, offset: number, length: number, buffer: ArrayBufferLike): Promise<ArrayBufferLike> {
     const id = this.next++;

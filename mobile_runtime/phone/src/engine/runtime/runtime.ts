@@ -1,4 +1,7 @@
-/** onnxruntime-web in this worker: the build that fits the plan, and for WebGPU the device that weights live on. */
+/**
+ * onnxruntime-web in this worker: the build that fits the plan, and for WebGPU the device that weights live
+ * on.
+ */
 
 import type * as Ort from "onnxruntime-web";
 import type { InferenceSession, Tensor, TypedTensor } from "onnxruntime-web";
@@ -77,7 +80,9 @@ export async function openRuntime(plan: Plan, threads: number): Promise<Runtime>
   };
 }
 
-/** The processor's build is the smallest; WebGPU's is half as large where the browser can suspend WebAssembly. */
+/**
+ * The processor's build is the smallest; WebGPU's is half as large where the browser can suspend WebAssembly.
+ */
 async function load(plan: Plan): Promise<{ ort: typeof Ort; build: string }> {
   if (plan === "wasm") {
     const { ort } = await import("./ortWasm");
@@ -147,8 +152,8 @@ export class Gpu {
   }
 
   /**
-   * What lies behind an error of a run: when a device is lost, whatever waits for it fails in words of its own, and
-   * often before the loss is told.
+   * What lies behind an error of a run: when a device is lost, whatever waits for it fails in words of its
+   * own, and often before the loss is told.
    */
   async explain(error: unknown): Promise<unknown> {
     if (error instanceof EngineError) return error;

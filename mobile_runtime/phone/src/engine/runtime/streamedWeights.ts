@@ -1,9 +1,9 @@
 /**
  * Weights within a memory budget, held or streamed; what both kinds of memory have in common.
  *
- * The first two passes of a shape stream everything (the heap of WebAssembly has not found its size before); then
- * files are held while the measured peak leaves room for them. While a stage runs, the next file is on its way into
- * one of two slots.
+ * The first two passes of a shape stream everything (the heap of WebAssembly has not found its size before);
+ * then files are held while the measured peak leaves room for them. While a stage runs, the next file is on
+ * its way into one of two slots.
  */
 
 import type { Tensor } from "onnxruntime-web";
@@ -26,7 +26,9 @@ const MEASURED_PASSES = 2;
 export interface Slot {
   /** What it takes now. */
   readonly bytes: number;
-  /** Bring a file in, after those that were asked for before; its tensors are good until the next file comes. */
+  /**
+   * Bring a file in, after those that were asked for before; its tensors are good until the next file comes.
+   */
   load(path: string): Promise<Named>;
   close(): void;
 }

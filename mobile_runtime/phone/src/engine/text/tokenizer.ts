@@ -1,5 +1,6 @@
 /**
- * Prompts to token ids. What a prompt goes through (case, end token) is written in the bundle's tokenizer.json.
+ * Prompts to token ids. What a prompt goes through (case, end token) is written in the bundle's
+ * tokenizer.json.
  */
 
 import { Tokenizer } from "@huggingface/tokenizers";
@@ -29,7 +30,8 @@ export class PromptTokenizer {
     } catch (error) {
       throw new BundleError(`The bundle's tokenizer cannot be read (${firstLine(error)}); export it again.`);
     }
-    // The library leaves bytes to the other kinds of model, and would drop all but the first of unknown letters.
+    // The library leaves bytes to the other kinds of model, and would drop all but the first of unknown
+    // letters.
     if (this.byteFallback && this.tokenizer.model) this.tokenizer.model.fuse_unk = false;
   }
 
