@@ -5,7 +5,7 @@ VENV := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup demo phone test-phone test test-unit test-faults test-host test-browser lint format screenshots thumbnails
+.PHONY: help python setup demo demo-phone phone test-phone test test-unit test-faults test-host test-browser lint format screenshots thumbnails
 .PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml bench-bridge bench-phone tables clean
 
 help:  ## List the commands
@@ -21,14 +21,20 @@ setup: python  ## Make .venv, .comfyui (the real ComfyUI) and .device; a second 
 demo: setup  ## Run the quickstart in ComfyUI and on a paired device, and compare the two videos
 	@PYTHONPATH=tools:tests $(VENV)/python -m demo $(DEMO)
 
+demo-phone: setup  ## Send the quickstart to your own phone: shows the code to scan, and waits
+	@PYTHONPATH=tools:tests $(VENV)/python -m demo.phone $(DEMO)
+
 phone: python  ## Build the phone's app, which the bridge serves and the wheel carries
 	@$(PYTHON) tools/phone.py build
 
-test-phone: python  ## Run the tests of the phone's app: its arithmetic, storage and protocol
+test-phone: python  ## Run the tests of the phone's app: its logic, then all of it in a browser
+	@$(PYTHON) tools/environments.py dev
 	@$(PYTHON) tools/phone.py test
+	@$(VENV)/python -m pytest tests/phone_engine tests/phone
 
-test: setup  ## Run all tests: unit, faults, in the real ComfyUI, and in a browser
-	@$(VENV)/python -m pytest tests/unit tests/faults tests/host tests/browser tests/phone_engine
+test: setup  ## Run all tests: unit, faults, in the real ComfyUI, in a browser, and on a phone
+	@$(PYTHON) tools/phone.py test
+	@$(VENV)/python -m pytest tests/unit tests/faults tests/host tests/browser tests/phone_engine tests/phone_engine tests/phone
 
 test-unit: python  ## Run the tests that need neither ComfyUI nor a browser
 	@$(PYTHON) tools/environments.py dev device
@@ -56,9 +62,10 @@ format: python  ## Put the code into the one format
 	@$(PYTHON) tools/environments.py dev
 	@$(VENV)/ruff check --fix .
 	@$(VENV)/ruff format .
+	@$(PYTHON) tools/phone.py format
 
 screenshots: demo  ## Take the pictures in docs/images anew, from the real editor and the demo
-	@POCKETVIDEO_SCREENSHOTS=docs/images $(VENV)/python -m pytest tests/browser
+	@POCKETVIDEO_SCREENSHOTS=docs/images $(VENV)/python -m pytest tests/browser tests/phone/test_whole_way.py
 	@cp demo-output/side-by-side.png docs/images/
 
 thumbnails: setup  ## Make the pictures of the template browser anew, from what the workflows make
