@@ -167,7 +167,7 @@ def write_wan(folder: Path) -> None:
     import torch
     from comfy.ldm.wan.model import WanModel
 
-    for name, channels in (("wan", (5, 5)), ("wan_given", (9, 5))):
+    for name, channels in (("wan", (5, 5)), ("wan_given", (9, 5)), ("wan_timed", (5, 5))):
         network = WanModel(
             model_type="t2v",
             in_dim=channels[0],
@@ -184,14 +184,19 @@ def write_wan(folder: Path) -> None:
         save(folder, name, network, "", {"transformer": WAN})
         # An odd height, which the host pads.
         latent, context = random(5, 2, channels[0], 3, 5, 4), random(6, 2, 9, 14)
-        times = torch.tensor([310.0, 870.0])
-        out = network(latent, times, context)
+        times = torch.tensor([310.0, 870.0])[:, None].expand(2, 3).clone()
+        if name == "wan_timed":
+            # Wan 2.2 5B from a picture: the first frame is given.
+            times[:, 0] = 0
+            out = network(latent, times, context)
+        else:
+            out = network(latent, times[:, 0], context)
         given = {"given": latent[:, channels[1] :]} if channels[0] > channels[1] else {}
         save_values(
             folder,
             name,
             latent=latent[:, : channels[1]],
-            timestep=times[:, None].expand(2, 3),
+            timestep=times,
             context=context,
             velocity=out,
             **given,

@@ -49,7 +49,7 @@ def chain(part: Component, values: dict[str, Tensor]) -> Tensor:
     return values[part.outputs[0]]
 
 
-@pytest.mark.parametrize("name", ["ltxv", "ltxv_causal", "wan", "wan_given"])
+@pytest.mark.parametrize("name", ["ltxv", "ltxv_causal", "wan", "wan_given", "wan_timed"])
 def test_a_transformer_computes_what_the_hosts_computes(made: Path, name: str) -> None:
     values = load_file(made / f"{name}.values.safetensors")
     expected = values.pop("velocity")
