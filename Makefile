@@ -34,7 +34,7 @@ test-phone: python  ## Run the tests of the phone's app: its logic, then all of 
 
 test: setup  ## Run all tests: unit, faults, in the real ComfyUI, in a browser, and on a phone
 	@$(PYTHON) tools/phone.py test
-	@$(VENV)/python -m pytest tests/unit tests/faults tests/host tests/browser tests/phone_engine tests/phone_engine tests/phone
+	@$(VENV)/python -m pytest tests/unit tests/faults tests/host tests/browser tests/phone_engine tests/phone
 
 test-unit: python  ## Run the tests that need neither ComfyUI nor a browser
 	@$(PYTHON) tools/environments.py dev device
@@ -112,3 +112,4 @@ tables: python  ## Write the docs' benchmark tables anew from docs/benchmarks
 
 clean:  ## Remove the environments and everything that commands made
 	rm -rf .venv .comfyui .device .cache build dist demo-output *.egg-info
+	rm -rf mobile_runtime/phone/dist mobile_runtime/phone/node_modules
