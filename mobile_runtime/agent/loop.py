@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from typing import Any
 
 from ..bundle import Store
 from .desk import Desk, pinned_context
@@ -26,6 +27,8 @@ LONGEST_PAUSE = 10.0
 # Results made beside this process, by the command `make`, are looked for this often.
 SHELF_SECONDS = 5.0
 LOOK_SECONDS = 2.0
+STATUS_SECONDS = 5.0
+NEWS_BYTES = 2**20
 
 
 class Agent:
@@ -108,8 +111,11 @@ class Agent:
 
     async def _connected(self, desk: Desk, pairing: Pairing) -> bool:
         """Do jobs until the connection ends, which is an error; with `once`, one: True if that succeeded."""
-        await self._tell_status(desk)
-        sending = asyncio.create_task(self._send_results(desk, pairing)) if self._send_back else None
+        telling = _StatusTeller(desk, Store(self._home.store, self._limits.quota))
+        await telling.tell()
+        beside = [asyncio.create_task(telling.run())]
+        if self._send_back:
+            beside.append(asyncio.create_task(self._send_results(desk, pairing)))
         try:
             async with orders_of(desk) as orders:
                 while True:
@@ -120,21 +126,11 @@ class Agent:
                     if self._once:
                         self._job_is_over = True
                         return succeeded
-                    await self._tell_status(desk)
+                    await telling.tell()
         finally:
-            if sending is not None:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
-
-    async def _tell_status(self, desk: Desk) -> None:
-        store = Store(self._home.store, self._limits.quota)
-        status = await asyncio.to_thread(status_of, store, RUNTIME)
-        try:
-            await desk.put_status(status)
-        except DeskRefused as error:
-            if error.status == 401:
-                raise
-            log.info("The desk does not take this device's status: %s", error)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _send_results(self, desk: Desk, pairing: Pairing) -> None:
         while True:
@@ -143,3 +139,36 @@ class Agent:
                 for made in await send_all(desk, pairing, self._home):
                     self._line.say(f"Sent {made.name!r} to {pairing.desk_name}.")
             await asyncio.sleep(SHELF_SECONDS)
+
+
+class _StatusTeller:
+    """Tells one desk what this device holds and what is free, when that has changed.
+
+    The desk refuses by it what cannot fit, so room that somebody made here must get known there.
+    """
+
+    def __init__(self, desk: Desk, store: Store) -> None:
+        self._desk, self._store = desk, store
+        self._told: dict[str, Any] | None = None
+
+    async def run(self) -> None:
+        """Look every few seconds; a desk out of reach is told at the next connection."""
+        while True:
+            await asyncio.sleep(STATUS_SECONDS)
+            with contextlib.suppress(AgentError):
+                await self.tell()
+
+    async def tell(self) -> None:
+        """Tell it now if it is news. Raises as `Desk` does; a desk that knows no status is left alone."""
+        status = await asyncio.to_thread(status_of, self._store, RUNTIME)
+        told = self._told or {"free_bytes": -NEWS_BYTES}
+        news = abs(status["free_bytes"] - told["free_bytes"]) >= NEWS_BYTES
+        if not news and status["bundles"] == told["bundles"]:
+            return
+        self._told = status
+        try:
+            await self._desk.put_status(status)
+        except DeskRefused as error:
+            if error.status == 401:
+                raise
+            log.info("The desk does not take this device's status: %s", error)

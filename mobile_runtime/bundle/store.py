@@ -7,6 +7,7 @@ bundles/<id>/manifest.json           an installed bundle: every blob was there a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -71,7 +72,7 @@ class Store:
 
     def used_bytes(self) -> int:
         """What the blobs take on disk, partial ones included."""
-        return sum(path.stat().st_size for path in self.root.glob("blobs/*/*") if path.is_file())
+        return self._bytes_of("blobs/*/*")
 
     def existing_folder(self) -> Path:
         """The store's folder, or while it is not made yet, the nearest one above that exists."""
@@ -86,10 +87,18 @@ class Store:
         Those files are resumed, not stored twice; so a bundle that is larger than this cannot fit.
         """
         free = max(0, shutil.disk_usage(self.existing_folder()).free - SPARE_BYTES)
-        parts = sum(path.stat().st_size for path in self.root.glob("blobs/*/*.part"))
+        parts = self._bytes_of("blobs/*/*.part")
         if self.quota is not None:
             free = min(free, max(0, self.quota - self.used_bytes()))
         return free + parts
+
+    def _bytes_of(self, pattern: str) -> int:
+        size = 0
+        for path in self.root.glob(pattern):
+            # A transfer that runs may rename its file between the look and the question.
+            with contextlib.suppress(FileNotFoundError):
+                size += path.stat().st_size
+        return size
 
     def remove_unfinished(self) -> int:
         """Remove what interrupted downloads left; returns the bytes freed."""
