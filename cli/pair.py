@@ -46,10 +46,11 @@ def _pair(options: argparse.Namespace, bridge: DeskBridge, only_here: bool) -> i
     offer = bridge.begin_pairing()
     out = sys.stdout
     if not options.no_qr:
-        out.write("\n".join(qr_lines(offer.uri)) + "\n")
+        out.write("\n".join(qr_lines(offer.uri, out.encoding)) + "\n")
     out.write("Point the phone's camera at the code, or give this address to the device's agent:\n")
     out.write(f"  {offer.uri}\n")
     out.write(f"Or type the code {offer.code[:4]} {offer.code[4:]} there, with {offer.address}.\n")
+    out.write(f"The desk's fingerprint, to compare on the device's trust page: {bridge.fingerprint}\n")
     if only_here:
         out.write(
             f"Only this computer reaches {LOOPBACK}; name its address in your network with --address.\n"

@@ -29,7 +29,9 @@ class DeskBridge(Bridge):
         *,
         on_result: OnResult | None = None,
         discoverable: bool = False,
+        changed: Callable[[], None] | None = None,
     ) -> None:
+        """`changed` is called, from any thread, when the bridge was turned on or off."""
         super().__init__(
             folder.bridge,
             settings.address,
@@ -40,6 +42,7 @@ class DeskBridge(Bridge):
         )
         self.settings = settings
         self.stops = 0
+        self._changed = changed or (lambda: None)
         self._folder_lock = FolderLock(folder.root, owner)
 
     def start(self) -> None:
@@ -52,6 +55,7 @@ class DeskBridge(Bridge):
         finally:
             if not self.running:
                 self._folder_lock.release()
+        self._changed()
 
     def stop(self) -> None:
         """Stop listening and let the folder go."""
@@ -59,6 +63,7 @@ class DeskBridge(Bridge):
             self.stops += 1
             super().stop()
             self._folder_lock.release()
+            self._changed()
 
     def rename(self, device_id: str, name: str) -> DeviceInfo:
         """As the bridge's, also while it is off."""

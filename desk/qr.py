@@ -10,6 +10,7 @@ from .errors import missing
 QUIET = 4
 # Black on white whatever the terminal's colours are: a camera takes no other.
 PAPER, PLAIN = "\x1b[30;107m", "\x1b[0m"
+DARK, LIGHT = "\x1b[40m  ", "\x1b[107m  "
 
 
 def qr_path(text: str) -> tuple[int, str]:
@@ -28,9 +29,16 @@ def qr_path(text: str) -> tuple[int, str]:
     return len(rows), "".join(parts)
 
 
-def qr_lines(text: str) -> list[str]:
-    """Lines for a terminal, two rows of modules each, with the colours set in every line."""
+def qr_lines(text: str, encoding: str = "utf-8") -> list[str]:
+    """Lines for a terminal, two rows of modules each, with the colours set in every line.
+
+    A terminal whose encoding has no half blocks gets coloured spaces, twice as wide and high.
+    """
     rows = _modules(text)
+    try:
+        "\u2580\u2584\u2588".encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return ["".join(DARK if module else LIGHT for module in row) + PLAIN for row in rows]
     if len(rows) % 2:
         rows.append([False] * len(rows[0]))
     blocks = {(False, False): " ", (True, False): "\u2580", (False, True): "\u2584", (True, True): "\u2588"}

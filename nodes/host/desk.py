@@ -90,6 +90,7 @@ class HostDesk:
                     self.folder.settings(),
                     on_result=self._take_result,
                     discoverable=True,
+                    changed=functools.partial(self.news.changed, DEVICES),
                 )
                 self.news.watch(DEVICES, self.is_running)
             return self._bridge
@@ -102,14 +103,12 @@ class HostDesk:
     def start(self) -> None:
         """Listen. Raises DeskError and BridgeError."""
         self.bridge().start()
-        self.news.changed(DEVICES)
 
     def stop(self) -> None:
         """Stop listening; what is being sent waits until it is on again."""
         with self._lock:
             if self._bridge is not None:
                 self._bridge.stop()
-        self.news.changed(DEVICES)
 
     def configure(self, settings: BridgeSettings) -> None:
         """Keep what the user chose; a running bridge moves there, or stays where it was if it cannot.

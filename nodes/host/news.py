@@ -24,7 +24,7 @@ class News:
         self._send, self._topics = send, dict(topics)
         self._dirty: set[str] = set()
         self._watched: dict[str, Callable[[], bool]] = {}
-        self._last: dict[str, dict[str, Any]] = {}
+        self._last: dict[str, Any] = {}
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -62,8 +62,16 @@ class News:
     def _tell(self, topic: str, always: bool) -> None:
         try:
             detail = self._topics[topic]()
-            if always or detail != self._last.get(topic):
-                self._last[topic] = detail
+            looks = _without_times(detail)
+            if always or looks != self._last.get(topic):
+                self._last[topic] = looks
                 self._send(topic, detail)
         except Exception as error:  # a page that hears nothing asks by itself
             logger.warning("PocketVideo could not tell the pages about %s: %s", topic, error)
+
+
+def _without_times(detail: Any) -> Any:
+    """A detail without `last_seen`, which moves with every breath of a connected device."""
+    if isinstance(detail, dict):
+        return {name: _without_times(value) for name, value in detail.items() if name != "last_seen"}
+    return [_without_times(item) for item in detail] if isinstance(detail, list) else detail

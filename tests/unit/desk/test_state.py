@@ -15,7 +15,7 @@ from comfyui_pocketvideo.desk.devices import choose_device
 from comfyui_pocketvideo.desk.errors import DeskError
 from comfyui_pocketvideo.desk.folder import BridgeSettings, StateFolder
 from comfyui_pocketvideo.desk.lock import FolderLock
-from comfyui_pocketvideo.desk.qr import PAPER, PLAIN, qr_lines, qr_path
+from comfyui_pocketvideo.desk.qr import DARK, LIGHT, PAPER, PLAIN, qr_lines, qr_path
 from comfyui_pocketvideo.desk.rates import FIRST, Rates
 from comfyui_pocketvideo.desk.request import SendRequest
 from comfyui_pocketvideo.desk.send import INTERRUPTED, SendStore
@@ -98,6 +98,16 @@ def test_a_camera_reads_the_code_of_the_terminal() -> None:
         assert line.endswith(PLAIN)
         pairs = [halves[character] for character in line[len(PAPER) : -len(PLAIN)]]
         rows += [[upper for upper, _ in pairs], [lower for _, lower in pairs]]
+    picture = np.array(rows, np.uint8).repeat(6, 0).repeat(6, 1)
+    assert [code.text for code in zxingcpp.read_barcodes(picture)] == [URI]
+
+
+def test_a_camera_reads_the_code_of_a_terminal_without_half_blocks() -> None:
+    rows = []
+    for line in qr_lines(URI, "cp1252"):
+        line.encode("ascii")
+        modules = line.removesuffix(PLAIN).replace(DARK, "1").replace(LIGHT, "0")
+        rows.append([0 if module == "1" else 255 for module in modules])
     picture = np.array(rows, np.uint8).repeat(6, 0).repeat(6, 1)
     assert [code.text for code in zxingcpp.read_barcodes(picture)] == [URI]
 
