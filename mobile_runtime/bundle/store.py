@@ -117,18 +117,18 @@ class Store:
             if used + need > self.quota:
                 raise QuotaError(
                     f"The bundle {name!r} needs {_mb(need)} more and the store holds {_mb(used)} of its"
-                    f" {_mb(self.quota)}; {self._remedy()} or raise the quota."
+                    f" {_mb(self.quota)}; {self._remedy()}raise the quota."
                 )
         free = shutil.disk_usage(self.existing_folder()).free
         if need + SPARE_BYTES > free:
             raise QuotaError(
                 f"The bundle {name!r} needs {_mb(need)} and the disk has {_mb(free)} free, of which"
-                f" {_mb(SPARE_BYTES)} are spared; {self._remedy()} or make room, and send it again."
+                f" {_mb(SPARE_BYTES)} are spared; {self._remedy()}make room, and send it again."
             )
 
     def _remedy(self) -> str:
         names = [parse(read_manifest(self._manifest_path(item)))["name"] for item in self.bundles()[:3]]
-        return f"delete a bundle ({', '.join(names)})" if names else "delete other files"
+        return f"delete a bundle ({', '.join(names)}) or " if names else ""
 
     def receive(self, entry: File) -> PartFile:
         """Open a file for its arriving bytes, after those of an earlier try; use it as a context manager.

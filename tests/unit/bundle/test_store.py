@@ -173,11 +173,32 @@ def test_bundles_share_files_and_removing_one_keeps_the_other(tmp_path: Path, bu
 def test_a_bundle_beyond_the_quota_is_refused_in_a_sentence(tmp_path: Path, bundle: Bundle) -> None:
     store = Store(tmp_path, quota=1000)
     with pytest.raises(
-        QuotaError, match=r"needs .* MB more and the store holds 0.0 MB of its 0.0 MB; remove"
+        QuotaError, match=r"needs .* MB more and the store holds 0.0 MB of its 0.0 MB; raise the quota"
     ):
         store.add(bundle)
     assert not list(tmp_path.rglob("*"))
     Store(tmp_path, quota=10**8).add(bundle)
+
+
+def test_what_is_free_counts_half_files_and_names_what_to_delete(tmp_path: Path, bundle: Bundle) -> None:
+    size = sum(entry["bytes"] for entry in bundle.files.values())
+    store = Store(tmp_path / "store", quota=size + 1000)
+    assert store.free_bytes() == size + 1000
+    store.add(bundle)
+    assert store.free_bytes() == 1000
+    part = store.part_path("a" * 64)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(bytes(600))
+    assert store.free_bytes() == 1000 and store.used_bytes() == size + 600
+    tight = Store(store.root, quota=size + 601)
+    folder = tmp_path / "other"
+    shutil.copytree(bundle.path("workflow.json").parent, folder)
+    (folder / "workflow.json").write_text('{"other":1}', "utf-8")
+    other = write_bundle(folder, {**small.manifest(), "name": "other"})
+    with pytest.raises(QuotaError, match=r"delete a bundle \(small\) or raise the quota"):
+        tight.add(other)
+    assert store.remove_unfinished() == 600 and not part.exists()
+    tight.add(other)
 
 
 @pytest.mark.parametrize("name", ["../x", "x" * 64, "A" * 64, "0" * 63, "0" * 64 + "\n", ""])
