@@ -44,8 +44,8 @@ def test_a_desk_is_found_while_it_listens(tmp_path: Path) -> None:
     bridge = Bridge(tmp_path / "desk", desk_name="Studio no. 1", discoverable=True)
     seen = Seen(bridge.fingerprint)
     browser = Zeroconf(interfaces=["127.0.0.1"], ip_version=IPVersion.V4Only)
+    looking = ServiceBrowser(browser, discovery.SERVICE_TYPE, handlers=[seen.change])
     try:
-        ServiceBrowser(browser, discovery.SERVICE_TYPE, handlers=[seen.change])
         bridge.start()
         (name,) = wait_for(lambda: seen.names)
         info = browser.get_service_info(discovery.SERVICE_TYPE, name, timeout=10_000)
@@ -56,8 +56,9 @@ def test_a_desk_is_found_while_it_listens(tmp_path: Path) -> None:
         wait_for(lambda: not seen.names)
     finally:
         bridge.stop()
+        looking.cancel()
         browser.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pocketvideo")]
+    assert not [thread for thread in threading.enumerate() if "pocketvideo" in thread.name]
 
 
 def test_t03_a_desk_that_does_not_want_to_be_found_announces_nothing(
