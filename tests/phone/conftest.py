@@ -28,6 +28,7 @@ class Desk:
 
     def __init__(self, folder: Path, app: Path = DIST, **options: Any) -> None:
         self.folder = folder
+        self.app = app
         self.results: list[tuple[bytes, Any]] = []
         self._options = {"desk_name": "Studio", "app": app, "on_result": self._keep, **options}
         self.bridge = Bridge(folder, **self._options)

@@ -1,0 +1,178 @@
+"""Browsers that cannot do everything, and apps that are not of today: each is told, in words."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import http.server
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
+from playwright.sync_api import expect
+
+from phone.conftest import Desk, offline_ready, pair
+from phone.handset import NO_GPU, handset, listen
+from phone.screens import look
+
+FIRST_LOAD_BYTES = 300_000
+PATIENCE = 60_000
+
+
+@contextmanager
+def plain_http(folder: Path) -> Iterator[int]:
+    """The app over plain HTTP, as nobody should serve it."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: object) -> None:
+            del format, arguments
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_insecure_address_says_what_to_do(app: Path, tmp_path: Path) -> None:
+    rules = "--host-resolver-rules=MAP desk.test 127.0.0.1"
+    with plain_http(app) as port, handset(tmp_path, arguments=(*NO_GPU, rules)) as phone:
+        page = phone.pages[0]
+        page.goto(f"http://desk.test:{port}/")
+        expect(page.get_by_role("heading", name="This address is not secure")).to_be_visible()
+        expect(page.get_by_text("its address begins with https")).to_be_visible()
+        look(page, "insecure")
+
+
+def test_a_certificate_that_was_only_tapped_through(desk: Desk, tiny: Bundle, tmp_path: Path) -> None:
+    """Trust level one: no service worker; all else works while the page is open, and the app says so."""
+    with handset(tmp_path, trusting=False, dark=False, language="de-DE") as phone:
+        page = phone.pages[0]
+        page.goto(desk.code())
+        page.get_by_role("button", name="Koppeln").click()
+        desk.confirm(page.get_by_test_id("code").inner_text())
+        expect(page.get_by_text("Geht, solange diese Seite offen ist.")).to_be_visible()
+        expect(page.get_by_role("link", name="So geht es")).to_have_attribute("href", "/trust")
+        desk.send(tiny).finish()
+        page.get_by_role("button", name=tiny.manifest["name"]).click()
+        look(page, "light")
+        page.get_by_role("button", name="Erzeugen").click()
+        expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
+
+
+def test_without_webgpu_the_processor_is_chosen_and_told_before_anything_large_comes(
+    desk: Desk, home: Path
+) -> None:
+    fetched: list[str] = []
+    with handset(home) as phone:
+        page = phone.pages[0]
+        page.on("request", lambda request: fetched.append(request.url))
+        page.goto(desk.code())
+        expect(page.get_by_text("On the processor")).to_be_visible()
+        expect(page.get_by_text("gives no access to a graphics processor")).to_be_visible()
+        assert not any(url.endswith(".wasm") for url in fetched)
+
+
+def test_the_first_load_is_small_and_the_policy_is_kept(desk: Desk, home: Path) -> None:
+    """Own code, compressed, without the runtime; nothing comes from elsewhere, nothing is refused."""
+    bodies: dict[str, bytes] = {}
+    with handset(home) as phone:
+        page = phone.pages[0]
+        heard = listen(page)
+        page.on("requestfinished", lambda request: bodies.update({request.url: b""}))
+        page.goto(desk.code())
+        page.get_by_role("button", name="Pair").wait_for()
+        origin = re.match(r"https://[^/]+", page.url)
+        assert origin and all(url.startswith((origin[0], "blob:")) for url in bodies)
+        loaded = page.evaluate(
+            "() => performance.getEntriesByType('resource').map((one) => new URL(one.name).pathname)"
+        )
+        own = [name for name in ["/index.html", *loaded] if re.search(r"\.(js|css|html)$", name)]
+        assert len(own) >= 3
+        files = {name: (desk.app / name.lstrip("/")).read_bytes() for name in own}
+        size = sum(len(gzip.compress(body)) for body in files.values())
+        assert size < FIRST_LOAD_BYTES, f"{size} bytes"
+        policy = page.evaluate(
+            "() => fetch('/').then((answer) => answer.headers.get('Content-Security-Policy'))"
+        )
+        assert "default-src 'self'" in policy and "unsafe-inline" not in policy
+        assert heard == []
+
+
+def test_t19_a_new_app_waits_until_it_is_wanted_and_then_replaces_the_old_one(
+    desk: Desk, home: Path, tmp_path: Path
+) -> None:
+    """The old one stays whole while it is open; a file that is not the build's is never part of the new."""
+    versions = {name: tmp_path / name for name in ("old", "spoiled", "new")}
+    for name, folder in versions.items():
+        shutil.copytree(desk.app, folder)
+        relabel(folder, name)
+    # What an attacker, or a broken disk, makes of a file after the list of digests was written.
+    with (versions["spoiled"] / "index.html").open("ab") as spoiled:
+        spoiled.write(b"<!-- poison -->")
+    desk.bridge.stop()
+    desk.restart(app=versions["old"])
+    with handset(home) as phone:
+        page = phone.pages[0]
+        pair(page, desk)
+        origin = page.url
+        offline_ready(page)
+        assert page.title() == "PocketVideo old"
+        for name in ("spoiled", "new"):
+            desk.bridge.stop()
+            desk.restart(app=versions[name])
+            page.goto(origin)
+            assert page.title() == "PocketVideo old", "what is kept answers first"
+            page.evaluate("() => navigator.serviceWorker.ready.then((one) => one.update()).catch(() => {})")
+            offer = page.get_by_text("A newer version is here.")
+            if name == "spoiled":
+                page.wait_for_timeout(2_000)
+                expect(offer).to_have_count(0)
+        expect(offer).to_be_visible(timeout=PATIENCE)
+        page.get_by_role("button", name="Use it now").click()
+        page.wait_for_function("() => document.title === 'PocketVideo new'")
+        kept = page.evaluate("() => caches.keys()")
+        assert len([name for name in kept if name.startswith("pocketvideo-")]) == 1
+        expect(page.get_by_role("heading", name="Workflows", exact=True)).to_be_visible()
+        desk.bridge.stop()
+        page.goto(origin)
+        assert page.title() == "PocketVideo new"
+
+
+def relabel(folder: Path, label: str) -> None:
+    """Another version of the app: another title, and a service worker whose list has the page's digest."""
+    page, worker = folder / "index.html", folder / "sw.js"
+    before = page.read_bytes()
+    after = before.replace(b"<title>PocketVideo</title>", f"<title>PocketVideo {label}</title>".encode())
+    assert after != before
+    page.write_bytes(after)
+
+    def digest(body: bytes) -> str:
+        return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+    code = worker.read_text(encoding="utf-8")
+    assert digest(before) in code
+    worker.write_text(code.replace(digest(before), digest(after)), encoding="utf-8")
+
+
+def test_every_language_fits_the_screen(desk: Desk, home: Path) -> None:
+    with handset(home) as phone:
+        page = phone.pages[0]
+        pair(page, desk)
+        page.get_by_role("button", name="This phone").click()
+        for language in ("de", "fr", "es", "zh", "ja", "en"):
+            page.locator("select").select_option(language)
+            assert page.evaluate("() => document.documentElement.lang") == language
+            wide = page.evaluate(
+                "() => [...document.querySelectorAll('main, nav, button')].filter("
+                "(one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent)"
+            )
+            assert wide == [], language
