@@ -160,7 +160,7 @@ def generator_for(seed: int, step: int, stream: int = 0) -> torch.Generator:
 
 
 def plot_losses(directory: Path) -> None:
-    """Draw `loss.png` from `losses.jsonl`: every named loss, smoothed, on a log axis."""
+    """Draw `loss.png` from `losses.jsonl`: every named loss, smoothed, on a log axis of both signs."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -171,11 +171,14 @@ def plot_losses(directory: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for name in names:
         smooth, points = None, []
-        for record in records:
+        # A loss may begin later than the others.
+        having = [record for record in records if name in record]
+        for record in having:
             smooth = record[name] if smooth is None else 0.98 * smooth + 0.02 * record[name]
             points.append(smooth)
-        axes.plot([record["step"] for record in records], points, label=name)
-    axes.set(xlabel="step", ylabel="loss", yscale="log", title=directory.name)
+        axes.plot([record["step"] for record in having], points, label=name)
+    axes.set_yscale("symlog", linthresh=1e-3)
+    axes.set(xlabel="step", ylabel="loss", title=directory.name)
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(directory / "loss.png", dpi=110)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,7 @@ class Batch:
         target: the teacher's result for it; stands for nothing where `paired [B]` is 0.
         real: clips that the student's are to be taken for, of the same conditions.
         generator: the private source of every draw of this step.
+        step: updates of the student so far.
     """
 
     x: Tensor
@@ -44,6 +45,7 @@ class Batch:
     real: Tensor
     conditions: Conditions
     generator: torch.Generator
+    step: int = 0
 
     def noise(self) -> Tensor:
         """Standard normal noise of the clips' shape."""
@@ -179,8 +181,3 @@ class DistributionMatching:
 def trainable(objectives: dict[str, Objective]) -> dict[str, nn.Module]:
     """The networks of objectives, by the objective's name."""
     return {name: o.critic for name, o in objectives.items() if o.critic is not None}
-
-
-def options(settings: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Those entries of an objective's settings that its constructor takes."""
-    return {name: settings[name] for name in names if name in settings}

@@ -21,6 +21,7 @@ from ...models.sampling import generate
 from ..data.shapes import training_spec
 from ..latents import LatentSet, cache_latents
 from .card import make_card, save_student
+from .consistency import Consistency
 from .discriminator import Heads, HeadsConfig, block_features
 from .drawing import DrawConfig, Source
 from .objectives import Adversarial, DistributionMatching, Objective, Regression
@@ -121,11 +122,12 @@ def build_trainer(directory: Path, recipe: dict[str, Any], parent: PocketModel) 
     seed = recipe["seed"]
     teacher = copy.deepcopy(parent.denoiser).eval().requires_grad_(False)
     config = TrainConfig(**recipe["train"])
-    objectives = build_objectives(recipe, config, teacher, settings, encode_captions(parent, [""]))
+    student = make_student(teacher, settings, seed)
+    objectives = build_objectives(recipe, config, teacher, student, settings, encode_captions(parent, [""]))
     trainer = FewStepTrainer(
         directory,
         config,
-        make_student(teacher, settings, seed),
+        student,
         pocket_velocity,
         objectives,
         lambda name, network: make_optimizers(name, network, settings),
@@ -139,6 +141,7 @@ def build_objectives(
     recipe: dict[str, Any],
     config: TrainConfig,
     teacher: Denoiser,
+    student: nn.Module,
     settings: StudentConfig,
     empty: tuple[torch.Tensor, torch.Tensor],
 ) -> dict[str, Objective]:
@@ -164,6 +167,9 @@ def build_objectives(
                 fake.train().requires_grad_(True)
             velocity = guided(pocket_velocity(teacher), recipe["trajectories"]["guidance"], empty)
             made[name] = DistributionMatching(velocity, fake, pocket_velocity, **section)
+        elif name == "consistency":
+            velocity = guided(pocket_velocity(teacher), recipe["trajectories"]["guidance"], empty)
+            made[name] = Consistency(student, pocket_velocity, velocity, **section)
         else:
             raise ValueError(f"There is no objective '{name}': correct train.weights of the recipe.")
     return made

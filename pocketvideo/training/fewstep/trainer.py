@@ -14,7 +14,7 @@ import math
 import time as clock
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +201,8 @@ class FewStepTrainer:
             self.seed, number * self.accelerator.num_processes + self.accelerator.process_index, STREAM
         )
         with self._kernels():
-            return self._step(number, source.draw(draw, generator, self._predict_without_gradients))
+            batch = source.draw(draw, generator, self._predict_without_gradients)
+            return self._step(number, replace(batch, step=number))
 
     def _step(self, number: int, batch: Batch) -> dict[str, float]:
         with self.accelerator.autocast():
@@ -261,6 +262,7 @@ class FewStepTrainer:
         """An objective's network has as many updates as its steps times its updates per step."""
         updates = self.config.critic_updates.get(name, 1)
         steps = max(1, self.config.steps - self.config.begin.get(name, 0)) * updates
+        rate = cosine_with_warmup(steps, self.config.warmup, self.config.final_lr)
         # accelerate advances a schedule once per process and call.
         many = self.accelerator.num_processes
-        return cosine_with_warmup(steps * many, self.config.warmup * many, self.config.final_lr)
+        return lambda calls: rate(calls // many)

@@ -1,0 +1,119 @@
+"""The few-step loop as a program: it learns, goes on after a kill bit by bit, and runs on two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from unit.training.few_step_case import teacher
+
+CASE = Path(__file__).with_name("few_step_case.py")
+ALL = "regression,adversarial,distribution"
+
+
+def run(folder: Path, *options: str, **environ: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(CASE), str(folder), *options]
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environ})
+
+
+def done(folder: Path, *options: str) -> dict[str, Tensor]:
+    """The trained parameters of one process that ran to its end."""
+    assert run(folder, *options).wait(timeout=300) == 0
+    return load_file(folder / "raw-0.safetensors")
+
+
+def losses(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Tensor]]:
+    """An uninterrupted run with every objective."""
+    folder = tmp_path_factory.mktemp("few-step") / "whole"
+    return folder, done(folder, "--objectives", f"{ALL},consistency")
+
+
+def test_every_objective_gives_its_own_curve(whole: tuple[Path, dict[str, Tensor]]) -> None:
+    folder, _ = whole
+    lines = losses(folder)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert "adversarial" not in lines[0] and "adversarial" in lines[2]  # it begins at step 2
+    names = {"regression", "distribution", "distribution.fake_score", "consistency", "adversarial.critic"}
+    assert names <= set(lines[-1])
+    assert (folder / "loss.png").stat().st_size > 1000
+
+
+def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path, whole: tuple[Path, dict[str, Tensor]]) -> None:
+    folder, expected = tmp_path / "killed", whole[1]
+    process = run(folder, "--objectives", f"{ALL},consistency")
+    deadline = time.monotonic() + 240
+    while not (folder / "checkpoint" / "custom_checkpoint_0.pkl").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    found = done(folder, "--objectives", f"{ALL},consistency")
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+    averaged = load_file(folder / "student-0.safetensors")
+    for name, value in load_file(whole[0] / "student-0.safetensors").items():
+        assert torch.equal(averaged[name], value), name
+
+
+def two_processes(folder: Path, objectives: str) -> list[dict[str, Tensor]]:
+    """What each of two processes on this machine ends with."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    shared["ACCELERATE_USE_CPU"] = "true"
+    processes = [
+        run(folder, "--objectives", objectives, RANK=rank, LOCAL_RANK=rank, **shared) for rank in ("0", "1")
+    ]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    return [load_file(folder / f"raw-{rank}.safetensors") for rank in (0, 1)]
+
+
+def test_two_processes_stay_one_student(tmp_path: Path) -> None:
+    first, second = two_processes(tmp_path / "two", ALL)
+    for name, value in first.items():
+        assert torch.equal(second[name], value), name
+
+
+def test_two_processes_are_one_of_twice_the_batch(tmp_path: Path) -> None:
+    expected = done(tmp_path / "one", "--pair", "--objectives", "regression")
+    found, _ = two_processes(tmp_path / "two", "regression")
+    begun = teacher().state_dict()
+
+    def size(parts: list[Tensor]) -> float:
+        return float(torch.cat([part.flatten() for part in parts]).norm())
+
+    # Summing in another order moves single numbers, because the optimisers divide by a gradient's size.
+    apart = size([found[name] - expected[name] for name in expected])
+    moved = size([expected[name] - begun[name] for name in expected])
+    assert apart < 0.05 * moved, (apart, moved)
+
+
+def test_lora_trains_its_own_layers_alone_and_merges(tmp_path: Path) -> None:
+    folder = tmp_path / "lora"
+    raw = done(folder, "--kind", "lora", "--objectives", ALL, "--precision", "bf16")
+    merged = load_file(folder / "student-0.safetensors")
+    base = {name.replace(".base_layer.", "."): value for name, value in raw.items() if "lora_" not in name}
+    assert base.keys() == merged.keys()
+    changed = {name for name in base if not torch.equal(base[name], merged[name])}
+    assert changed and all(name.endswith("weight") for name in changed)
+    assert "blocks.0.attn.qkv.weight" in changed and "x_embedder.proj.weight" in changed
+    rank = {value.shape[0] for name, value in raw.items() if "lora_A" in name}
+    assert rank == {2}
