@@ -14,6 +14,7 @@ from comfyui_pocketvideo.pocketvideo.export.__main__ import FolderLookups
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from PIL import Image
 
+from demo.device import ReferenceDevice, forget_all
 from host.client import ComfyClient
 from host.families import install
 from host.graphs import JSON, node
@@ -229,12 +230,7 @@ def test_a_device_makes_the_hosts_video(
     host: ComfyServer, client: ComfyClient, desk: Desk, cache: Path, tmp_path: Path, name: str
 ) -> None:
     graph = GRAPHS[name]()
-    hosts = copy.deepcopy(graph)
-    hosts["1"] = node("FamilyTinyText", type=graph["1"]["inputs"]["type"])
-    del hosts["32"], hosts["33"]
-    hosts["34"] = node("SaveImage", images=["31", 0], filename_prefix=f"published-{name}")
-    run = client.run(hosts).require_success()
-    expected = read_frames(client, run.node_files("34"))
+    expected = hosts_frames(client, graph, name)
 
     plan = compile_workflow(graph, None, desk)
     bundle = export_bundle(plan, None, tmp_path / "bundle", cache_dir=cache)
@@ -269,8 +265,42 @@ def test_a_device_makes_the_hosts_video(
         assert psnr(again.frames, found.frames) >= 60
 
 
+def hosts_frames(client: ComfyClient, graph: JSON, name: str) -> np.ndarray:
+    """The video that the host makes, frame by frame; its own loader takes no text encoder this small."""
+    made = copy.deepcopy(graph)
+    made["1"] = node("FamilyTinyText", type=graph["1"]["inputs"]["type"])
+    del made["32"], made["33"]
+    made["34"] = node("SaveImage", images=["31", 0], filename_prefix=f"published-{name}")
+    return read_frames(client, client.run(made).require_success().node_files("34"))
+
+
+def test_two_experts_and_a_picture_run_on_a_paired_device(
+    host: ComfyServer, client: ComfyClient, desk: Desk, tmp_path: Path
+) -> None:
+    """Through the desk, over the bridge, on the agent in its own process."""
+    graph = wan_picture()
+    running = {key: value for key, value in graph.items() if key not in ("32", "33")}
+    chosen = {"device": "the paired device", "fps": 24.0, "filename_prefix": "published/device"}
+    running["60"] = node("PocketVideoRunOnDevice", images=["31", 0], **chosen)
+    running["61"] = node("SaveImage", images=["60", 0], filename_prefix="published-device")
+    forget_all(client)
+    try:
+        with ReferenceDevice(tmp_path / "home", tmp_path / "device.log") as device:
+            device.pair(client, lambda: None)
+            device.run()
+            run = client.run(running, timeout=900).require_success()
+    finally:
+        forget_all(client)
+    found = read_frames(client, run.node_files("61"))
+    expected = hosts_frames(client, graph, "paired")
+    assert found.shape == expected.shape == (13, 64, 80, 3)
+    assert psnr(found, expected) >= 40
+
+
 def test_a_model_without_an_adapter_is_named(desk: Desk) -> None:
     graph = wan()
     graph["4"]["inputs"]["unet_name"] = "hunyuan_video.safetensors"
-    with pytest.raises(WorkflowError, match=r"node 4, UNETLoader.* no adapter; .* LTX-Video and Wan 2\.1"):
+    with pytest.raises(
+        WorkflowError, match=r"node 4, UNETLoader.* no adapter; .* LTX-Video, Wan 2\.1 and Wan 2\.2 5B"
+    ):
         compile_workflow(graph, None, desk)
