@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from host.server import ComfyServer
 
 from .editor import Editor
+
+# Two cores may be busy with a model while the page is looked at.
+expect.set_options(timeout=20_000)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
