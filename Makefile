@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help python setup demo demo-phone phone test-phone test test-unit test-faults test-host test-browser lint format screenshots thumbnails
-.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml bench-bridge bench-phone tables clean
+.PHONY: bench-engine bench-engine-large bench-model bench-device bench-accelerate bench-precision bench-coreml bench-bridge bench-phone bench-fewstep bench-fewstep-ablation tables clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,14 @@ thumbnails: setup  ## Make the pictures of the template browser anew, from what 
 bench-model: python  ## Measure the demo model on held-out prompts
 	@$(PYTHON) tools/environments.py dev
 	@$(VENV)/python benchmarks/bench_model.py
+
+bench-fewstep: python  ## Measure the few-step student against its teacher
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_fewstep.py
+
+bench-fewstep-ablation: python  ## Train and compare the short few-step recipes (about an hour)
+	@$(PYTHON) tools/environments.py dev
+	@$(VENV)/python benchmarks/bench_fewstep_ablation.py
 
 bench-device: python  ## Measure how well a device agrees with the desk, and how fast it is
 	@$(PYTHON) tools/environments.py dev

@@ -1,9 +1,9 @@
-"""Few-step students against their teacher: what they show, how they move, what they cost. `make bench-fewstep`.
+"""Few-step students against their teacher: what they show, how they move, what they cost.
 
-64 held-out prompts, judged by the detector of bench_model.py; motion is measured as in bench_accelerate.py,
-over all clips. The Frechet distance is to rendered clips of the same prompts (pocketvideo/eval/frechet.py).
-Times are of the denoising alone, teacher and student interleaved in one run, on the desk and in the device's
-engine.
+`make bench-fewstep`. 64 held-out prompts, judged by the detector of bench_model.py; motion is measured as in
+bench_accelerate.py, over all clips. The Frechet distance is to rendered clips of the same prompts
+(pocketvideo/eval/frechet.py). Times are of the denoising alone, teacher and student interleaved in one run,
+on the desk and in the device's engine.
 """
 
 from __future__ import annotations

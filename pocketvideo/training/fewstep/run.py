@@ -184,13 +184,30 @@ def student_model(parent: PocketModel, trainer: FewStepTrainer) -> PocketModel:
 
 
 def read_recipe(name: str, folder: Path = RECIPES) -> dict[str, Any]:
-    """A recipe by name or by path. Raises SystemExit with the known names."""
+    """A recipe by name or by path, laid over the one that it names as its `base`.
+
+    Raises SystemExit with the known names.
+    """
     path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.json")))
         raise SystemExit(f"There is no recipe '{name}': choose {known}, or name a JSON file.")
     recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return recipe
+    base = recipe.pop("base", None)
+    return recipe if base is None else overlaid(read_recipe(base, folder), recipe)
+
+
+def overlaid(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the entries of `changes`, section by section; null takes an entry away."""
+    result = dict(base)
+    for name, value in changes.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict) and isinstance(result.get(name), dict):
+            result[name] = overlaid(result[name], value)
+        else:
+            result[name] = value
+    return result
 
 
 def _tuples(section: dict[str, Any]) -> dict[str, Any]:
