@@ -27,7 +27,12 @@ export function App() {
   if (!capability.storage) return <Blocked title={t("no_storage_title")} text={t("no_storage_text")} />;
   if (state.elsewhere.value) return <Blocked title="PocketVideo" text={t("elsewhere")} />;
   const nothingHere = !state.pairing.value && !state.workflows.value.length && !state.videos.value.length;
-  if (state.invitation.value || nothingHere || state.pairingStep.value.at !== "ask") {
+  if (
+    state.invitation.value ||
+    nothingHere ||
+    state.pairingWanted.value ||
+    state.pairingStep.value.at !== "ask"
+  ) {
     return (
       <div class="frame">
         <Notices />

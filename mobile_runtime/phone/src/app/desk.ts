@@ -38,6 +38,7 @@ export async function pairWith(name: string): Promise<void> {
     );
     await db.put("keep", "pairing", pairing);
     state.invitation.value = null;
+    state.pairingWanted.value = false;
     state.pairing.value = pairing;
     state.pairingStep.value = { at: "ask" };
     connect(pairing);

@@ -48,6 +48,8 @@ export const ready = signal(false);
 export const route = signal<Route>({ page: "library" });
 export const invitation = signal<Invitation | null>(null);
 export const badInvitation = signal(false);
+/** A person wants to pair although there is something here already. */
+export const pairingWanted = signal(false);
 export const pairing = signal<Pairing | null>(null);
 export const pairingStep = signal<PairingStep>({ at: "ask" });
 export const linkState = signal<LinkState>("connecting");

@@ -70,6 +70,7 @@ function Invited() {
         <button type="submit" class="primary">
           {t("pair_button")}
         </button>
+        <NotNow />
       </footer>
     </form>
   );
@@ -124,8 +125,26 @@ function Uninvited() {
         <button type="submit" class="primary" disabled={code.trim() === ""}>
           {t("pair_button")}
         </button>
+        <NotNow />
       </footer>
     </form>
+  );
+}
+
+/** The way back for somebody who has something to go back to. */
+function NotNow() {
+  if (!state.pairing.value && !state.workflows.value.length && !state.videos.value.length) return null;
+  return (
+    <button
+      type="button"
+      class="quiet"
+      onClick={() => {
+        state.invitation.value = null;
+        state.pairingWanted.value = false;
+      }}
+    >
+      {t("cancel")}
+    </button>
   );
 }
 

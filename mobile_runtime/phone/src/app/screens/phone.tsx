@@ -1,12 +1,12 @@
 /** Settings: the desk, the storage, what the phone can do, the language. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { unpair } from "../desk";
 import { bytes } from "../format";
 import { Ask } from "../parts/ask";
 import { Checks } from "../parts/checks";
 import { Icon } from "../parts/icons";
-import { keepForever } from "../shelf";
+import { freeBytes, keepForever } from "../shelf";
 import * as state from "../state";
 import { guard } from "../studio";
 import { type Language, language, languages, speak, t } from "../words";
@@ -57,7 +57,17 @@ function DeskCard() {
           </button>
         </>
       ) : (
-        <p>{t("pair_scan")}</p>
+        <>
+          <p>{t("pair_scan")}</p>
+          <button
+            type="button"
+            onClick={() => {
+              state.pairingWanted.value = true;
+            }}
+          >
+            {t("pair_button")}
+          </button>
+        </>
       )}
       {state.offline.value === "no" && (
         <a class="button" href="/trust">
@@ -80,6 +90,7 @@ function DeskCard() {
 function StorageCard() {
   const known = state.capability.value;
   const [refused, setRefused] = useState(false);
+  useEffect(() => void freeBytes(), []);
   if (!known) return null;
   const used = known.usage ?? 0;
   const quota = known.quota ?? 0;
