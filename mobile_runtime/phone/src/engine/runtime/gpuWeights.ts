@@ -22,7 +22,8 @@ const LEAST_GPU_BYTES = 256;
 /** A write to the GPU takes whole words, and a buffer whole quadruples of them. */
 const WORD = 4;
 const ALIGN = 16;
-const ON_GPU = new Set(["float32", "float16", "int32", "uint8", "int8"]);
+/** The runtime takes no buffer of int8 from others; such weights it brings to the GPU itself, at every run. */
+const ON_GPU = new Set(["float32", "float16", "int32", "uint8"]);
 
 export class GpuWeights extends StreamedWeights {
   private readonly staging: Staging;
