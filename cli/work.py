@@ -7,22 +7,23 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..desk.devices import device_target
 from ..desk.errors import DeskError
 from ..desk.folder import StateFolder, private_folder
-from ..desk.pipeline import Prepared, Workshop
+from ..desk.pipeline import Workshop
 from ..desk.planning import plan_send
 from ..desk.records import BundleRecords
-from ..desk.request import SendRequest
+from ..desk.request import SendRequest, compiled
 from ..desk.results import metadata_tags
 from ..desk.videos import MP4, tagged_video
 from ..pocketvideo.export import parse_prompt
 from ..pocketvideo.export.editor import to_prompt
 from ..pocketvideo.export.editor_graph import is_editor_format
+from ..pocketvideo.export.fixed_prompts import with_prompts
 from ..pocketvideo.export.prompt import MAX_PROMPT_BYTES
 from .lookups import FolderLookups
 from .options import state_folder
@@ -77,11 +78,13 @@ def run(options: argparse.Namespace) -> int:
         raise DeskError(f"There is no folder {options.out.parent}: make it, or name another file with --out.")
     bridge, workshop = open_bridge(options), Workshop(StateFolder(state_folder(options)))
     request, lookups, line = _request(options, bridge, ""), _lookups(options), ProgressLine()
+    # Before the export, which takes a while.
+    plan = with_prompts(compiled(request, lookups).plan, request.prompts)
+    values = _values(options, plan.inputs)
     bridge.start()
     try:
         with tempfile.TemporaryDirectory(dir=private_folder(workshop.folder.sends), prefix="run-") as folder:
             prepared = workshop.prepare(request, lookups, Path(folder) / "bundle", line.show)
-            values = _values(options, prepared)
             result = bridge.push(
                 request.device_id,
                 prepared.bundle,
@@ -125,8 +128,8 @@ def _lookups(options: argparse.Namespace) -> FolderLookups:
     return FolderLookups(models, photos, options.comfyui)
 
 
-def _values(options: argparse.Namespace, prepared: Prepared) -> dict[str, Any]:
-    """What was given on the command line, in the types of the bundle's inputs. Raises DeskError."""
+def _values(options: argparse.Namespace, inputs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """What was given on the command line, in the types of the plan's inputs. Raises DeskError."""
     given: dict[str, str] = {}
     for item in options.value:
         name, equals, value = item.partition("=")
@@ -137,7 +140,6 @@ def _values(options: argparse.Namespace, prepared: Prepared) -> dict[str, Any]:
         given["prompt"] = options.prompt
     if options.seed is not None:
         given["seed"] = options.seed
-    inputs = prepared.bundle.manifest["inputs"]
     unknown = next((name for name in given if name not in inputs or inputs[name]["type"] == "image"), None)
     if unknown is not None:
         raise DeskError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import shutil
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import DeskError, SendCancelled, missing
+from .errors import SendCancelled, missing
 from .folder import StateFolder, private_folder
 from .rates import Rates
 from .records import BundleRecords
@@ -43,11 +44,10 @@ Tell = Callable[[str, float | None, str], None]  # state, fraction of it, words
 
 @dataclass(frozen=True)
 class Prepared:
-    """An exported bundle and what it was made from."""
+    """An exported bundle and what lists call it."""
 
     bundle: Bundle
     name: str
-    compiled: Compiled
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Workshop:
         def exporting(done: int, total: int, words: str) -> None:
             tell(EXPORTING, done / max(1, total), words)
 
-        started = time.monotonic()
+        started, before = time.monotonic(), _kept(self.folder.exports)
         try:
             bundle = export_bundle(
                 plan.plan,
@@ -124,11 +124,11 @@ class Workshop:
             )
         except ExportCancelled as error:
             raise SendCancelled from error
-        seconds = time.monotonic() - started
-        self.rates.measured("export", sum(entry["bytes"] for entry in bundle.files.values()), seconds)
+        made = {name: size for name, size in _kept(self.folder.exports).items() if name not in before}
+        self.rates.measured("export", _of_bundle(sum(made.values()), request), time.monotonic() - started)
         name = request.name or str(bundle.manifest["name"])
         self._remember(bundle, name, request, lookups, plan)
-        return Prepared(bundle, name, plan)
+        return Prepared(bundle, name)
 
     def _remember(
         self, bundle: Bundle, name: str, request: SendRequest, lookups: DeskLookups, plan: Compiled
@@ -191,15 +191,23 @@ class Workshop:
         return result
 
 
-def free_space(folder: Path, needed: int) -> None:
-    """Raise DeskError where a folder's disk has less than `needed` bytes free."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise DeskError(
-            f"The export needs {needed / 1e6:.0f} MB and the disk of {folder} has {free / 1e6:.0f} MB free: "
-            "free some space there."
-        )
+def _kept(exports: Path) -> dict[str, int]:
+    """The bytes of every component in the cache: what is new after an export was really made by it."""
+    found: dict[str, int] = {}
+    for path in (exports / "components").glob("*/**/*"):
+        # Another process may be tidying the cache.
+        with contextlib.suppress(OSError):
+            name = path.relative_to(exports / "components").parts[0]
+            found[name] = found.get(name, 0) + (path.stat().st_size if path.is_file() else 0)
+    return found
+
+
+def _of_bundle(made: int, request: SendRequest) -> int:
+    """How much of what was made goes into the bundle: fewer bits are made from a copy in float32."""
+    from ..pocketvideo.export.dry_run import SHARES
+
+    level = request.wanted_precision().fallback.level
+    return made if level == "fp32" else int(made * SHARES[level] / (1 + SHARES[level]))
 
 
 def _wait_for(lock: threading.Lock, cancel: threading.Event, tell: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,10 +65,6 @@ class SendRequest:
             return parse_precision(PRECISIONS.get(self.precision, self.precision[:200]))
         except Exception as error:
             raise DeskError(str(error)) from error
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is kept on disk."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from .request import DeskLookups, SendRequest
 from .send import CANCELLED, DONE, FAILED, Send, SendStore
 
 if TYPE_CHECKING:
+    from ..mobile_runtime.bundle import Bundle
     from .bridge import DeskBridge
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,10 @@ class SendManager:
 
     def submit(self, request: SendRequest) -> Send:
         """Queue a send and return it at once. Raises DeskError and BridgeError."""
-        target = device_target(self._bridge(), request.device_id)
+        bridge = self._bridge()
+        target = device_target(bridge, request.device_id)
+        # Whoever sends wants the device to be able to come; and what keeps the bridge from it is told now.
+        bridge.start()
         with self._lock:
             self._check_room()
             send = self._store.new(request, request.name or "Workflow", target.device_id, target.name)
@@ -74,6 +78,8 @@ class SendManager:
 
     def retry(self, send_id: str) -> None:
         """Begin a send again that is over; what was made and transferred is used again. Raises DeskError."""
+        self._find(send_id)
+        self._bridge().start()
         with self._lock:
             send = self._sends.get(send_id)
             if send is None:
@@ -124,8 +130,14 @@ class SendManager:
             send.request, self._lookups(), folder, self._tell(send), send.cancel
         )
         send.name = prepared.name
-        send.total_bytes = sum(entry["bytes"] for entry in prepared.bundle.files.values())
+        send.total_bytes = self._to_send(send.device_id, prepared.bundle)
         return prepared
+
+    def _to_send(self, device_id: str, bundle: Bundle) -> int:
+        """Bytes of the files that the device does not hold, as far as it said what it holds."""
+        held = self._workshop.records.files_of(device_target(self._bridge(), device_id).bundle_ids)
+        missing_files = {entry["sha256"]: entry["bytes"] for entry in bundle.files.values()}
+        return sum(size for sha256, size in missing_files.items() if sha256 not in held)
 
     def _install(self, send: Send, prepared: Prepared) -> None:
         tell = self._tell(send)
@@ -142,22 +154,25 @@ class SendManager:
             device.release()
 
     def _installed(self, send: Send, prepared: Prepared, tell: Tell) -> bool:
-        """Install once; False where the user turned the bridge off meanwhile, after it is on again."""
+        """Install once; False where the user turned the bridge off meanwhile."""
         from ..mobile_runtime.bridge import BridgeError
 
         bridge = self._bridge()
+        while not bridge.running:
+            # The user turned it off, so it is not for a send to turn it on.
+            tell(WAITING, None, "Waiting for the bridge, which is off")
+            if send.cancel.wait(LOOK_SECONDS):
+                raise SendCancelled
+            bridge = self._bridge()
         stops = bridge.stops
         try:
-            self._workshop.install(bridge, send.device_id, prepared.bundle, tell, send.cancel)
-            return True
+            result = self._workshop.install(bridge, send.device_id, prepared.bundle, tell, send.cancel)
         except BridgeError:
             if bridge.stops == stops:
                 raise
-        tell(WAITING, None, "Waiting for the bridge, which is off")
-        while not self._bridge().running:
-            if send.cancel.wait(LOOK_SECONDS):
-                raise SendCancelled
-        return False
+            return False
+        send.total_bytes = result.sent_bytes
+        return True
 
     def _tell(self, send: Send) -> Tell:
         def tell(state: str, fraction: float | None, words: str) -> None:

@@ -58,4 +58,6 @@ def _words(told: dict[str, Any]) -> str:
 
 
 def _done(told: dict[str, Any]) -> str:
-    return f"{told['name']} is on {told['device_name']}: {told['total_bytes'] / 1e6:.1f} MB, tested there"
+    return (
+        f"{told['name']} is on {told['device_name']}, tested there; {told['total_bytes'] / 1e6:.1f} MB sent"
+    )

@@ -90,7 +90,7 @@ def test_the_node_sends_as_the_page_does_and_gives_a_line(client: ComfyClient) -
     executed = {event.data["node"] for event in run.of_type("executing") if event.data["node"]}
     assert executed == {TARGET, "61"}
     (line,) = run.outputs[TARGET]["text"]
-    assert line.startswith("From the graph is on Reference device: ")
+    assert line.startswith("From the graph is on Reference device, tested there; ")
     assert run.outputs["61"]["text"] == [line]
     values = [event.data["value"] for event in run.of_type("progress") if event.data["node"] == TARGET]
     assert values == sorted(values)

@@ -135,6 +135,9 @@ def test_a_workflow_is_planned_installed_and_not_sent_twice(place: Place, workfl
     ]
     held = subprocess.run(place.agent("list"), capture_output=True, text=True, check=True).stdout
     assert len(re.findall("^bundle ", held, re.MULTILINE)) == 1
+    rates = json.loads((place.folder / "state" / "rates.json").read_text())
+    assert rates["export"] > 0
+    assert any(name.startswith("transfer/") for name in rates)
     again = place.call("push", str(workflow))
     assert "; 0.0 of" in again.stdout
 
