@@ -98,7 +98,7 @@ class Consistency:
         along = step[:, None, None, None, None] * slope
         # Forward differentiation knows no fused attention.
         with sdpa_kernel(SDPBackend.MATH), torch.autocast(x.device.type, enabled=False):
-            own, tangent = torch.func.jvp(
+            made = torch.func.jvp(
                 lambda at, when: trig_network(velocity, at, when, conditions), (x, angle), (along, step)
             )
-        return own.detach(), tangent.detach()
+        return made[0].detach(), made[1].detach()

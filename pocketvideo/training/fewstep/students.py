@@ -98,3 +98,15 @@ def merged_state(student: nn.Module, averaged: dict[str, Tensor]) -> dict[str, T
             value = value + state[f"{stem}.lora_B.default.weight"] @ down
         plain[base] = value.detach().clone()
     return plain
+
+
+def lora_state(student: nn.Module, averaged: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The averaged LoRA layers under the names that ComfyUI's Load LoRA and diffusers read."""
+    found = {
+        f"diffusion_model.{name.replace('.default.', '.')}": averaged.get(name, value).detach().clone()
+        for name, value in student.state_dict().items()
+        if "lora_" in name
+    }
+    if not found:
+        raise ValueError("The student has no LoRA layers: its recipe trains the whole network, so pack that.")
+    return found
