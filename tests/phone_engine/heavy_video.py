@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle, write_bundle
-from onnx import helper
+from onnx import TensorProto, helper
 
 from unit.engine import small
 
@@ -15,8 +15,8 @@ BLOCKS = 8
 BLOCK_BYTES = WIDTH * WIDTH * 4
 
 
-def build(folder: Path, blocks: int = BLOCKS, width: int = WIDTH) -> Bundle:
-    """Two prompts, three steps, `blocks` matrices of width x width between two narrow layers."""
+def build(folder: Path, blocks: int = BLOCKS, width: int = WIDTH, bits: int = 32) -> Bundle:
+    """Two prompts, three steps, `blocks` matrices of 32 or 8 `bits` between two narrow layers."""
     small.build(folder, from_photo=False)
     draw = np.random.default_rng(0)
 
@@ -27,10 +27,13 @@ def build(folder: Path, blocks: int = BLOCKS, width: int = WIDTH) -> Bundle:
     small.save(folder / "weights/epilogue.safetensors", {"down": matrix(width, 6)})
     stages = ["prologue"]
     for number in range(blocks):
-        small.save(folder / f"weights/block_{number}.safetensors", {"weight": matrix(width, width)})
+        weight = matrix(width, width)
+        if bits == 8:
+            weight = np.rint(weight / np.abs(weight).max() * 127).astype(np.int8)
+        small.save(folder / f"weights/block_{number}.safetensors", {"weight": weight})
         stages.append(f"block_{number}")
     stages.append("epilogue")
-    for name, data in _graphs(width).items():
+    for name, data in _graphs(width, bits).items():
         (folder / f"graphs/{name}.onnx").write_bytes(data)
     manifest = small.manifest(from_photo=False)
     manifest["components"]["denoiser"] = small.component(
@@ -41,10 +44,16 @@ def build(folder: Path, blocks: int = BLOCKS, width: int = WIDTH) -> Bundle:
     return write_bundle(folder, manifest)
 
 
-def _graphs(width: int) -> dict[str, bytes]:
+def _graphs(width: int, bits: int) -> dict[str, bytes]:
     node, latent = helper.make_node, ("latent", small.FLOAT, small.LATENT)
     tokens = ("tokens", small.FLOAT, [*small.LATENT[:-1], width])
     text = ("text", small.FLOAT, ["B", 1, 1])
+    wider = [
+        node("Cast", ["weight"], ["whole"], to=small.FLOAT),
+        node("Constant", [], ["scale"], value_float=1 / 127),
+        node("Mul", ["whole", "scale"], ["numbers"]),
+    ]
+    wider = wider if bits == 8 else []
     return {
         "prologue": small.graph(
             [
@@ -57,11 +66,12 @@ def _graphs(width: int) -> dict[str, bytes]:
         ),
         "block": small.graph(
             [
-                node("MatMul", ["tokens", "weight"], ["product"]),
+                *wider,
+                node("MatMul", ["tokens", "numbers" if bits == 8 else "weight"], ["product"]),
                 node("Add", ["product", "text"], ["moved"]),
                 node("Tanh", ["moved"], ["tokens.next"]),
             ],
-            [tokens, text, ("weight", small.FLOAT, [width, width])],
+            [tokens, text, ("weight", TensorProto.INT8 if bits == 8 else small.FLOAT, [width, width])],
             [("tokens.next", small.FLOAT, [*small.LATENT[:-1], width])],
         ),
         "epilogue": small.graph(

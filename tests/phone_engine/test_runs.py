@@ -178,6 +178,15 @@ def test_the_gpu_holds_two_blocks_at_most(built: Path, tmp_path: Path) -> None:
         assert block < ring["gpuBytes"] <= 2 * block + all_held["heldBytes"] - heavy_video.BLOCKS * block
 
 
+@pytest.mark.parametrize("plan", PLANS)
+def test_weights_of_eight_bits(built: Path, plan: str, tmp_path: Path) -> None:
+    bundle = heavy_video.build(tmp_path / "bundle", blocks=2, width=64, bits=8)
+    with engine_page(built, bundle, chromium(), tmp_path / "profile", gpu=plan == "webgpu") as page:
+        page.open(plan)
+        frames, _ = page.run()
+    assert psnr(frames, expected(bundle, {}, tmp_path)) > 50
+
+
 def test_a_browser_without_a_gpu_says_so(built: Path, light: Bundle, tmp_path: Path) -> None:
     with engine_page(built, light, chromium(), tmp_path / "profile") as page:
         with pytest.raises(RuntimeError, match="PlanError: This browser gives no GPU to web pages; make the"):
