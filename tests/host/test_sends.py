@@ -171,8 +171,8 @@ def test_t16_no_secret_reaches_history_logs_sends_or_the_state_folder(
     secrets += [offer["code"], offer["uri"].partition("#s=")[2].partition("&")[0]]
     assert all(len(secret) >= 8 for secret in secrets)
     seen = host.log() + json.dumps(client.history(run.prompt_id)) + json.dumps(client.object_info())
-    for path in ("/devices", "/sends", "/settings", "/results", "/pending"):
-        seen += json.dumps(desk(client, "GET", path))
+    for route in ("/devices", "/sends", "/settings", "/results", "/pending"):
+        seen += json.dumps(desk(client, "GET", route))
     for secret in secrets:
         assert secret not in seen
     for folder in (host.base / "pocketvideo-state", host.output, host.base / "user", host.base / "temp"):
