@@ -16,7 +16,7 @@ from phone.conftest import Desk, offline_ready, wait_for
 from phone.handset import handset, listen
 from phone.screens import look
 
-STEPS = 6
+STEPS = 8
 MAKING = 120_000
 NEW_PROMPT = "a yellow star moves left on a navy background"
 
@@ -39,6 +39,7 @@ def test_the_whole_way(desk: Desk, home: Path, quickstart: Bundle, tmp_path: Pat
         page.goto(desk.code())
         origin = re.sub(r"/#.*", "", page.url)
         assert "#" not in page.url and "=" not in page.url, "the secret left the address bar at once"
+        page.get_by_role("button", name="Pair").wait_for()
         look(page, "pair")
         page.get_by_role("button", name="Pair").click()
         shown = page.get_by_test_id("code")
@@ -86,7 +87,7 @@ def test_the_whole_way(desk: Desk, home: Path, quickstart: Bundle, tmp_path: Pat
         expect(page.get_by_text("Desk out of reach")).to_be_visible(timeout=60_000)
         look(page, "library")
         page.get_by_role("button", name=name).click()
-        page.get_by_label("Prompt", exact=True).fill("a green square spins on a black background")
+        page.get_by_label("Prompt", exact=True).fill("a blue circle moves left on a black background")
         page.get_by_role("button", name="Roll a new seed").click()
         set_steps(page, STEPS)
         page.get_by_role("button", name="Generate").click()
@@ -95,8 +96,8 @@ def test_the_whole_way(desk: Desk, home: Path, quickstart: Bundle, tmp_path: Pat
         page.get_by_role("button", name="Videos").click()
         expect(page.locator(".tiles li")).to_have_count(3)
         look(page, "videos")
-        page.get_by_role("button", name=re.compile("a green square")).click()
-        expect(page.get_by_text("a green square spins on a black background").last).to_be_visible()
+        page.get_by_role("button", name=re.compile("a blue circle")).click()
+        expect(page.get_by_text("a blue circle moves left on a black background").last).to_be_visible()
         look(page, "video")
         with page.expect_download() as saving:
             page.get_by_role("link", name="Save").click()
