@@ -104,7 +104,7 @@ def measure_memory(built: Path, bundle: Bundle, folder: Path, threads: int) -> d
         seconds = _step([one["at"] / 1000 for one in page.told() if one["kind"] == "denoise"])
     report = told["report"]
     weights = report["weights"]["denoiser"]
-    row = _row(f"WebAssembly, {threads} threads, budget of {BUDGET // 10**6} MB", [seconds], None)
+    row = _row(f"WebAssembly, {_words(threads)}, budget of {BUDGET // 10**6} MB", [seconds], None)
     row |= {"engine's peak MB": round(report["peakBytes"] / 1e6), "tab's peak MB": round(tab / 1e6)}
     row |= {"blocks held": weights["held"], "streamed": weights["streamed"]}
     over = (tab - BUDGET) / 1e6
@@ -191,6 +191,10 @@ def _native_step(
 def _step(times: list[float]) -> float:
     """The usual step; the first one makes sessions and maps files."""
     return median(after - before for before, after in list(pairwise(times))[1:])
+
+
+def _words(threads: int) -> str:
+    return f"{threads} thread{'s' * (threads > 1)}"
 
 
 def _row(way: str, seconds: list[float], ratio: float | None) -> dict[str, Any]:
