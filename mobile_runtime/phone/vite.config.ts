@@ -1,6 +1,7 @@
 import { defaultClientConditions } from "vite";
 import { defineConfig } from "vitest/config";
 import project from "./package.json" with { type: "json" };
+import { licenceFile } from "./tooling/licences.ts";
 import { precache } from "./tooling/precache.ts";
 
 // What the bridge sends with the app (docs/protocol.md section 13), so that development is as strict.
@@ -12,7 +13,7 @@ const isolation = {
 
 export default defineConfig({
   define: { __APP_VERSION__: JSON.stringify(project.version) },
-  plugins: [precache()],
+  plugins: [licenceFile(), precache()],
   // The runtime without a copy of its loader inside, which the engine names itself (src/engine/runtime/ort*.ts).
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   build: {

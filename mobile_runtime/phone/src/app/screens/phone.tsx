@@ -34,6 +34,9 @@ export function PhoneScreen() {
       )}
       <LanguageCard />
       <p class="faint center-line">{t("phone_version", { version: __APP_VERSION__ })}</p>
+      <a class="button" href="/licences.txt" target="_blank" rel="noreferrer">
+        {t("phone_licences")}
+      </a>
     </main>
   );
 }

@@ -135,6 +135,7 @@ export const de: Words = {
   phone_language: "Sprache",
   phone_bold: "Wieder volle Geschwindigkeit versuchen",
   phone_version: "PocketVideo {version}",
+  phone_licences: "Lizenzen der Bestandteile",
   phone_trust: "Ohne Computer nutzbar machen",
 
   offline_no:

@@ -128,6 +128,7 @@ export const en = {
   phone_language: "Language",
   phone_bold: "Try full speed again",
   phone_version: "PocketVideo {version}",
+  phone_licences: "Licences of what is in this app",
   phone_trust: "Make it work offline",
 
   offline_no: "Works while this page is open. To use it anywhere, trust the desk's certificate once.",

@@ -131,6 +131,7 @@ export const es: Words = {
   phone_language: "Idioma",
   phone_bold: "Probar otra vez a toda velocidad",
   phone_version: "PocketVideo {version}",
+  phone_licences: "Licencias de los componentes",
   phone_trust: "Hacer que funcione sin conexión",
 
   offline_no:

@@ -135,6 +135,7 @@ export const fr: Words = {
   phone_language: "Langue",
   phone_bold: "Réessayer à pleine vitesse",
   phone_version: "PocketVideo {version}",
+  phone_licences: "Licences des composants",
   phone_trust: "Rendre utilisable hors ligne",
 
   offline_no:

@@ -132,6 +132,7 @@ export const ja: Words = {
   phone_language: "言語",
   phone_bold: "もう一度全速で試す",
   phone_version: "PocketVideo {version}",
+  phone_licences: "含まれる部品のライセンス",
   phone_trust: "オフラインで使えるようにする",
 
   offline_no:

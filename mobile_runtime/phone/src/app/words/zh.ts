@@ -126,6 +126,7 @@ export const zh: Words = {
   phone_language: "语言",
   phone_bold: "重新尝试全速",
   phone_version: "PocketVideo {version}",
+  phone_licences: "所含组件的许可证",
   phone_trust: "启用离线使用",
 
   offline_no: "页面打开时可以使用。要随处使用，请信任一次电脑的证书。",
