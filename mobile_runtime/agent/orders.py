@@ -56,10 +56,15 @@ class Listening(Orders):
         self._jobs: asyncio.Queue[JobOffer] = asyncio.Queue()
         self._withdraw: dict[str, Callable[[], None]] = {}
         self._withdrawn: set[str] = set()
+        self._ready = False
         self._reading = asyncio.create_task(self._read())
 
     async def next(self) -> JobOffer:
-        await self._socket.send_str('{"type": "ready"}')
+        if not self._ready:
+            self._ready = True
+            # A connection that ended while the last job ran says below why it did.
+            with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+                await self._socket.send_str('{"type": "ready"}')
         while True:
             getting = asyncio.create_task(self._jobs.get())
             try:

@@ -309,3 +309,24 @@ def test_without_a_socket_the_agent_asks_for_work(
     workplace.cancel.set()
     with pytest.raises(BridgeError):
         future.result(30)
+
+
+def test_a_connection_that_ended_meanwhile_says_why_and_never_crashes(
+    workplace: Workplace, bundle: Bundle
+) -> None:
+    from comfyui_pocketvideo.mobile_runtime.agent.errors import DeskRefused, DeskUnreachable
+    from comfyui_pocketvideo.mobile_runtime.agent.orders import orders_of
+
+    async def work() -> None:
+        for end, error in ((workplace.bridge.stop, DeskUnreachable), (revoke, DeskRefused)):
+            workplace.bridge.start()
+            async with connected(workplace) as desk, orders_of(desk) as orders:
+                await asyncio.to_thread(end)
+                await asyncio.sleep(0.5)
+                with pytest.raises(error):
+                    await orders.next()
+
+    def revoke() -> None:
+        workplace.bridge.revoke(workplace.pairing.device_id)
+
+    asyncio.run(work())
