@@ -18,7 +18,7 @@ from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import expect
 
 from phone.conftest import Desk, offline_ready, pair
-from phone.handset import NO_GPU, handset, listen
+from phone.handset import NO_GPU, SOFTWARE_GPU, handset, listen
 from phone.screens import look
 
 FIRST_LOAD_BYTES = 300_000
@@ -79,6 +79,30 @@ def test_without_webgpu_the_processor_is_chosen_and_told_before_anything_large_c
         expect(page.get_by_text("On the processor")).to_be_visible()
         expect(page.get_by_text("gives no access to a graphics processor")).to_be_visible()
         assert not any(url.endswith(".wasm") for url in fetched)
+
+
+def test_with_webgpu_the_graphics_processor_computes_and_its_runtime_is_kept(
+    desk: Desk, home: Path, tiny: Bundle
+) -> None:
+    """The software adapter counts: the same plan, and both runtimes are kept for use without the desk."""
+    with handset(home, arguments=SOFTWARE_GPU) as phone:
+        page = phone.pages[0]
+        pair(page, desk)
+        report = desk.send(tiny).finish().report
+        assert report["seconds"]["self_test"] > 0
+        assert "WebGPU" in desk.bridge.devices()[0].status.runtime
+        page.get_by_role("button", name=tiny.manifest["name"]).click()
+        page.get_by_role("button", name="Generate").click()
+        expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
+        page.wait_for_function(
+            """async () => {
+              const [name] = await caches.keys();
+              const kept = await (await caches.open(name)).keys();
+              const runtimes = kept.map(({ url }) => url).filter((url) => url.endsWith(".wasm"));
+              return runtimes.length === 2;
+            }"""
+        )
+        expect(page.get_by_text("gave up")).to_have_count(0)
 
 
 def test_the_first_load_is_small_and_the_policy_is_kept(desk: Desk, home: Path) -> None:

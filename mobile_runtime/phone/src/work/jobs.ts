@@ -61,7 +61,7 @@ export async function doJob(
       ),
     );
     const values = job.kind === "run" ? job.values : null;
-    const made = await timed(seconds, "run", () =>
+    const made = await timed(seconds, values ? "run" : "self_test", () =>
       parts.generate(
         installed,
         values,
