@@ -60,10 +60,12 @@ def test_a_student_is_sampled_as_its_card_says(host: ComfyServer, client: ComfyC
 
 def test_what_nobody_says_is_refused_in_a_sentence(client: ComfyClient) -> None:
     three = client.run(few_steps("three", **{"student": "as the model says", "student.steps": 3}))
+    assert three.error is not None
     assert "trained for 2 or 4 steps, not 3" in three.error["exception_message"]
     made = few_steps("no-card")
     made[LOADER]["inputs"]["model_name"] = "random.safetensors"
     no_card = client.run(made)
+    assert no_card.error is not None
     assert "no student with a card" in no_card.error["exception_message"]
 
 
