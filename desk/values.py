@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -90,9 +91,9 @@ def _literals(prompt: Prompt, plan: Plan, default: Any) -> list[Place]:
 
 
 def _moved(changed: Plan, plan: Plan, name: str, probe: Any) -> bool:
-    """Whether this input, or a numbered one that split off it, has the probe's value now."""
+    """Whether this input, or a new one that split off it, has the probe's value now."""
     return any(
-        spec["default"] == probe and (other == name or (other not in plan.inputs and other.startswith(name)))
+        spec["default"] == probe and (other == name or other not in plan.inputs)
         for other, spec in changed.inputs.items()
     )
 
@@ -133,7 +134,8 @@ def _as_was(old: Any, value: Any) -> Any:
         return old
     try:
         if isinstance(old, int):
-            return int(value)
+            # JavaScript writes 4.0 as 4: a widget of whole numbers cannot be told from one of any.
+            return value if isinstance(value, float) and math.isfinite(value) and value % 1 else int(value)
         if isinstance(old, float):
             return float(value)
     except (TypeError, ValueError):

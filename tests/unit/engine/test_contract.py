@@ -12,6 +12,7 @@ from comfyui_pocketvideo.mobile_runtime.engine import EngineError
 from comfyui_pocketvideo.mobile_runtime.engine.beta import cumulative, quantile
 from comfyui_pocketvideo.mobile_runtime.engine.flow import Conditions, FlowModel, TextFeatures, sample
 from comfyui_pocketvideo.mobile_runtime.engine.preview import MAX_SIDE, preview
+from comfyui_pocketvideo.mobile_runtime.engine.renoising import NAME as RENOISE
 from comfyui_pocketvideo.mobile_runtime.engine.run import _OPS
 from comfyui_pocketvideo.mobile_runtime.engine.samplers import SAMPLERS
 from comfyui_pocketvideo.mobile_runtime.engine.schedules import SCHEDULES, TABLE_SIZE, calculate_sigmas, ltxv
@@ -23,7 +24,7 @@ TEXT = TextFeatures(np.zeros((1, 1, 1), np.float32), np.ones((1, 1), np.float32)
 
 def test_every_name_of_the_schema_is_implemented() -> None:
     assert set(DEFINITIONS["Op"]["properties"]["op"]["enum"]) == _OPS.keys()
-    assert set(DEFINITIONS["Denoise"]["properties"]["sampler"]["enum"]) == SAMPLERS.keys()
+    assert set(DEFINITIONS["Denoise"]["properties"]["sampler"]["enum"]) == {*SAMPLERS, RENOISE}
     assert set(DEFINITIONS["NamedSchedule"]["properties"]["name"]["enum"]) == SCHEDULES.keys()
     assert set(DEFINITIONS["Schedule"]["properties"]["name"]["enum"]) == {*SCHEDULES, "ltxv", "manual"}
     assert set(DEFINITIONS["NamedSchedule"]["properties"]["curve"]["enum"]) == TABLE_SIZE.keys()
