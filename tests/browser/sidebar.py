@@ -94,8 +94,9 @@ class Sidebar:
         code = self.panel.get_by_role("img", name="Pairing code")
         expect(code).to_be_visible()
         picture = Image.open(io.BytesIO(code.screenshot()))
-        (found,) = zxingcpp.read_barcodes(picture)
-        return str(found.text)
+        # Among so many black squares a reader of every kind of code sees bars, too; a camera looks for this kind.
+        (text,) = {found.text for found in zxingcpp.read_barcodes(picture, zxingcpp.BarcodeFormat.QRCode)}
+        return str(text)
 
     def offer(self) -> str:
         """Begin pairing on this computer's own address and return the code's text."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from comfyui_pocketvideo.mobile_runtime.bridge import Bridge
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from .conftest import ARGUMENTS, chromium
 
@@ -82,7 +82,7 @@ def test_t14_the_trust_page_is_readable_on_a_phone_and_runs_nothing(
         assert shown.replace(":", "").replace("\n", "").lower() == bridge.fingerprint
         assert said == []
         page.get_by_role("link", name="Continue without installing").click()
-        assert page.title() == "The app"
+        expect(page).to_have_title("The app")
     finally:
         page.context.close()
 
@@ -92,7 +92,7 @@ def test_the_plain_page_leads_to_the_encrypted_one(browser: Browser, bridge: Bri
     try:
         assert page.get_by_role("heading", name="This address works with https only").is_visible()
         page.get_by_role("link", name=f"https://{bridge.address}/").click()
-        assert page.title() == "The app" and page.url == f"https://{bridge.address}/"
+        expect(page).to_have_title("The app") and page.url == f"https://{bridge.address}/"
         # The browser notes the answer's status; nothing else is said.
         assert [text for text in said if "426" not in text] == []
     finally:
