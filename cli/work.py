@@ -142,9 +142,8 @@ def _values(options: argparse.Namespace, inputs: Mapping[str, dict[str, Any]]) -
         given["seed"] = options.seed
     unknown = next((name for name in given if name not in inputs or inputs[name]["type"] == "image"), None)
     if unknown is not None:
-        raise DeskError(
-            f"The workflow has no input {unknown!r:.60} to give: it has {', '.join(sorted(inputs)) or 'none'}."
-        )
+        known = ", ".join(sorted(inputs)) or "none"
+        raise DeskError(f"The workflow has no input {unknown!r:.60} to give: it has {known}.")
     return {name: _typed(name, inputs[name]["type"], text) for name, text in given.items()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import secrets
@@ -83,8 +82,8 @@ async def do_job(
     finally:
         reporter.cancel.set()
         reporting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reporting
+        # Not by a suppressed CancelledError: the one that ends this process may arrive here as well.
+        await asyncio.gather(reporting, return_exceptions=True)
 
 
 async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, limits: Limits) -> None:

@@ -90,8 +90,7 @@ class Listening(Orders):
     async def close(self) -> None:
         """Stop reading and hang up."""
         self._reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError, DeskUnreachable, DeskRefused):
-            await self._reading
+        await asyncio.gather(self._reading, return_exceptions=True)
         await self._socket.close()
 
     async def _read(self) -> None:

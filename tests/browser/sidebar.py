@@ -94,7 +94,7 @@ class Sidebar:
         code = self.panel.get_by_role("img", name="Pairing code")
         expect(code).to_be_visible()
         picture = Image.open(io.BytesIO(code.screenshot()))
-        # Among so many black squares a reader of every kind of code sees bars, too; a camera looks for this kind.
+        # Among so many black squares a reader of every kind of code sees bars, too.
         (text,) = {found.text for found in zxingcpp.read_barcodes(picture, zxingcpp.BarcodeFormat.QRCode)}
         return str(text)
 

@@ -73,7 +73,8 @@ def scheduled(class_type, **widgets):
 
 
 def test_the_lists_of_the_compiler_are_those_of_the_format():
-    assert list(export_sampling.SAMPLERS) == DEFINITIONS["Denoise"]["properties"]["sampler"]["enum"]
+    # Few-Step Sampler brings the one that no list of ComfyUI's names.
+    assert [*export_sampling.SAMPLERS, "renoise"] == DEFINITIONS["Denoise"]["properties"]["sampler"]["enum"]
     names = DEFINITIONS["NamedSchedule"]["properties"]["name"]["enum"]
     assert sorted(lowerings_schedules.SCHEDULERS) == sorted(names)
 
