@@ -1,15 +1,15 @@
 /** The line to the desk while the app is open: pairing, jobs that come, status, videos that go home. */
 
 import { messageOf, problemOf } from "../errors";
+import { stayAwake } from "../making/awake";
+import { doJob } from "../making/jobs";
+import { saveVideo, titleOf, type VideoRecord } from "../making/videos";
 import { Desk } from "../protocol/desk";
 import { Link } from "../protocol/link";
 import type { Job } from "../protocol/messages";
 import { type Pairing, pair } from "../protocol/pair";
 import { drawResultId, sendResult } from "../protocol/results";
 import * as db from "../storage/db";
-import { stayAwake } from "../work/awake";
-import { doJob } from "../work/jobs";
-import { saveVideo, titleOf, type VideoRecord } from "../work/videos";
 import { describeProblem } from "./problems";
 import { freeBytes, installBundle, refresh } from "./shelf";
 import * as state from "./state";

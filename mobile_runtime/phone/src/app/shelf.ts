@@ -1,9 +1,9 @@
 /** The workflows and videos on this phone, and the room for more. */
 
+import { deleteVideo, listVideos } from "../making/videos";
 import type { Desk } from "../protocol/desk";
 import { Client } from "../rpc";
 import type { DownloadProgress, Installed, StorageHandlers } from "../storage/worker";
-import { deleteVideo, listVideos } from "../work/videos";
 import * as state from "./state";
 
 let client: Client<StorageHandlers> | null = null;

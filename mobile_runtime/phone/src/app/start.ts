@@ -1,10 +1,10 @@
 /** What happens when the app opens, in order; the invitation leaves the address bar first. */
 
 import { effect } from "@preact/signals";
+import { probe } from "../making/capability";
 import { type Invitation, invitationOf } from "../protocol/invitation";
 import type { Pairing } from "../protocol/pair";
 import * as db from "../storage/db";
-import { probe } from "../work/capability";
 import { connect, wake } from "./desk";
 import { follow } from "./navigate";
 import { keepRuntime, stayOffline } from "./offline";

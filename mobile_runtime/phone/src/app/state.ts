@@ -3,12 +3,12 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { PreviewImage } from "../engine";
 import type { Problem } from "../errors";
+import { type Capability, type Caution, type Choice, choose } from "../making/capability";
+import type { VideoRecord } from "../making/videos";
 import type { Invitation } from "../protocol/invitation";
 import type { LinkState } from "../protocol/link";
 import type { Pairing } from "../protocol/pair";
 import type { Installed } from "../storage/worker";
-import { type Capability, type Caution, type Choice, choose } from "../work/capability";
-import type { VideoRecord } from "../work/videos";
 
 export type Route =
   | { readonly page: "library" | "videos" | "phone" }

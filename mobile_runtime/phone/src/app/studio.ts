@@ -2,15 +2,15 @@
 
 import type { InputValue, SelfTestReport } from "../engine";
 import { problemOf } from "../errors";
+import { stayAwake } from "../making/awake";
+import { type Generated, type GenerateProgress, generate } from "../making/generate";
+import { Guard } from "../making/guard";
+import { saveVideo, type VideoRecord } from "../making/videos";
 import type { Values } from "../protocol/messages";
 import { drawResultId } from "../protocol/results";
 import * as db from "../storage/db";
 import { promptsOf } from "../storage/manifest";
 import type { DownloadProgress, Installed } from "../storage/worker";
-import { stayAwake } from "../work/awake";
-import { type Generated, type GenerateProgress, generate } from "../work/generate";
-import { Guard } from "../work/guard";
-import { saveVideo, type VideoRecord } from "../work/videos";
 import { describeProblem } from "./problems";
 import { refresh, storage } from "./shelf";
 import * as state from "./state";

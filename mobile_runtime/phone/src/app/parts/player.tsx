@@ -1,6 +1,6 @@
 /** A video that loops, and what can be done with it. */
 
-import { fileNameOf, titleOf, type VideoRecord } from "../../work/videos";
+import { fileNameOf, titleOf, type VideoRecord } from "../../making/videos";
 import { sendVideo } from "../desk";
 import { describeProblem } from "../problems";
 import * as state from "../state";

@@ -2,8 +2,8 @@
 
 import { useState } from "preact/hooks";
 import type { InputValue } from "../../engine";
-import type { VideoRecord } from "../../work/videos";
-import { titleOf } from "../../work/videos";
+import type { VideoRecord } from "../../making/videos";
+import { titleOf } from "../../making/videos";
 import { duration, moment } from "../format";
 import { back, go } from "../navigate";
 import { Ask } from "../parts/ask";

@@ -1,6 +1,6 @@
 /** All videos that were made on this phone, the newest first. */
 
-import { titleOf } from "../../work/videos";
+import { titleOf } from "../../making/videos";
 import { go } from "../navigate";
 import { Icon } from "../parts/icons";
 import { Picture } from "../parts/picture";

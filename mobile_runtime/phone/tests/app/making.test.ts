@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { niceStep } from "../../src/app/parts/inputs";
-import { type Capability, type Caution, choose } from "../../src/work/capability";
-import { Guard } from "../../src/work/guard";
-import { fileNameOf, titleOf, type VideoRecord } from "../../src/work/videos";
+import { type Capability, type Caution, choose } from "../../src/making/capability";
+import { Guard } from "../../src/making/guard";
+import { fileNameOf, titleOf, type VideoRecord } from "../../src/making/videos";
 
 const GIB = 1024 ** 3;
 const phone: Capability = {
