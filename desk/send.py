@@ -50,6 +50,8 @@ class Send:
     bytes_sent: int = 0
     total_bytes: int = 0
     error: str | None = None
+    # Every state that it came to, as (fraction, message): whoever looks from time to time misses none.
+    milestones: list[tuple[float, str]] = field(default_factory=list)
     cancel: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
     _state_since: float = field(default_factory=time.monotonic)
@@ -74,6 +76,8 @@ class Send:
                 self.bytes_sent = max(self.bytes_sent, int(within * self.total_bytes))
             if message or changed:
                 self.message = message[:500]
+            if changed:
+                self.milestones.append((self.fraction, self.message))
             return changed
 
     def end(self, state: str, error: str | None = None) -> None:
@@ -91,6 +95,7 @@ class Send:
             self.state = self.stage = QUEUED
             self.fraction, self.bytes_sent, self.error, self.message = 0.0, 0, None, ""
             self.cancel = threading.Event()
+            self.milestones = []
 
     def seconds_left(self) -> float | None:
         """How long the present stage will take on, by how it went so far; None where nothing is known."""

@@ -30,9 +30,14 @@ def send_and_follow(request: SendRequest, node_id: str) -> str:
     sends = host_desk().sends
     send = sends.submit(request)
     waiting_since: float | None = None
+    shown = 0
     try:
         while True:
             told = send.public()
+            # Where everything is at hand, several stages pass between two looks.
+            for fraction, words in send.milestones[shown:]:
+                progress.update(fraction, words)
+                shown += 1
             if told["state"] == DONE:
                 text = _done(told)
                 progress.update(1.0, text)

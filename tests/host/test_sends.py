@@ -94,8 +94,7 @@ def test_the_node_sends_as_the_page_does_and_gives_a_line(client: ComfyClient) -
     assert run.outputs["61"]["text"] == [line]
     values = [event.data["value"] for event in run.of_type("progress") if event.data["node"] == TARGET]
     assert values == sorted(values)
-    # With the export in the cache there may be no time to tell of anything between.
-    assert values[0] < values[-1] == 1000
+    assert len(set(values)) > 3
     newest = desk(client, "GET", "/sends")["sends"][0]
     assert (newest["name"], newest["state"]) == ("From the graph", "done")
 
