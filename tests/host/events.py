@@ -104,3 +104,9 @@ class EventStream:
             self._events.put(error)
         finally:
             self._connected.set()
+
+
+def in_order(wanted: list[str], heard: list[str]) -> bool:
+    """Whether every wanted line was heard, in this order, with whatever between."""
+    rest = iter(heard)
+    return all(line in rest for line in wanted)
