@@ -1,18 +1,23 @@
 """The ablation of SF-V and SnapGen-V on our data: which heads, and with or without reconstruction.
 
-`make bench-fewstep-ablation` trains every recipe `ablation_*.json` for its few hundred steps (a stopped run
-goes on), from the trajectories of the shipped student, and judges its clips of held-out prompts. Short runs
-compare recipes; how far training gets is bench_fewstep.py's matter.
+`make bench-fewstep-ablation` trains every recipe `ablation_*.json` for its few hundred steps, from the
+trajectories of the shipped student, and judges its clips of held-out prompts. A stopped run goes on: training
+from its last checkpoint, judging after the last recipe that was judged. Short runs compare recipes; how far
+training gets is bench_fewstep.py's matter. Quality is measured and no time, so it may run beside other work.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from bench_fewstep import PARENT, Way, clips_of, judged, rendered
+from bench_fewstep import PARENT, TEACHER_STEPS, Way, clips_of, judged, rendered
 from comfyui_pocketvideo.pocketvideo.eval.frechet import clip_features
 from comfyui_pocketvideo.pocketvideo.models import load_model
 from comfyui_pocketvideo.pocketvideo.models.sampling import shifted_sigmas
@@ -21,6 +26,7 @@ from comfyui_pocketvideo.pocketvideo.training.fewstep.run import RECIPES, Run, r
 from report import ROOT, Bar, finish
 
 STEPS = (1, 2)
+RECIPE_NAMES = sorted(path.stem for path in RECIPES.glob("ablation_*.json"))
 
 
 def main() -> int:
@@ -30,39 +36,74 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1234)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--until", type=int, help="train to this step only; figures then mean little")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="folder of the runs")
     parser.add_argument("--results", type=Path, default=ROOT / "docs" / "benchmarks")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     parent = load_model(PARENT)
     specs = held_out_prompts(arguments.prompts)
     real = clip_features(parent.vae, rendered(specs, parent))
-    guidance, shift = parent.defaults["guidance"], parent.defaults["shift"]
-    ways = [Way("teacher, 25", parent, shifted_sigmas(25, shift), guidance, False)]
-    seconds = {}
-    for path in sorted(RECIPES.glob("ablation_*.json")):
-        recipe = read_recipe(path.stem)
-        run = Run(recipe, ROOT / "runs" / recipe["name"], PARENT, ROOT / "runs" / recipe["parent"])
-        trainer = run.train(arguments.until)
-        student = student_model(parent, trainer)
-        seconds[recipe["name"]] = round(trainer.seconds)
-        for steps in STEPS:
-            sigmas = torch.tensor(recipe["sampling"]["sigmas"][str(steps)])
-            name = f"{recipe['name'].removeprefix('ablation_').replace('_', ' ')}, {steps}"
-            ways.append(Way(name, student, sigmas, 1.0, recipe["sampling"]["kind"] == "renoise"))
-    rows = []
-    for way in ways:
+    settings = {"prompts": len(specs), "seeds": arguments.seeds, "seed": arguments.seed}
+
+    def judge(way: Way) -> dict[str, Any]:
         videos = clips_of(way, specs, arguments.seeds, arguments.seed)
-        rows.append(judged(way, videos, specs * arguments.seeds, real, parent))
+        return judged(way, videos, specs * arguments.seeds, real, parent)
+
+    guidance, shift = parent.defaults["guidance"], parent.defaults["shift"]
+    teacher = Way("teacher, 25", parent, shifted_sigmas(TEACHER_STEPS, shift), guidance, False)
+    told = {**settings, "parent": hashlib.sha256(PARENT.read_bytes()).hexdigest()}
+    rows = kept(arguments.runs / "ablation_teacher", told, lambda: [judge(teacher)])
+    seconds, done = {}, {}
+    for name in RECIPE_NAMES:
+        recipe = read_recipe(name)
+        directory = arguments.runs / name
+        trainer = Run(recipe, directory, PARENT, ROOT / "runs" / recipe["parent"]).train(arguments.until)
+        seconds[name], done[name] = round(trainer.seconds), trainer.step
+        student = student_model(parent, trainer)
+        ways = [
+            Way(
+                f"{name.removeprefix('ablation_').replace('_', ' ')}, {steps}",
+                student,
+                torch.tensor(recipe["sampling"]["sigmas"][str(steps)]),
+                1.0,
+                recipe["sampling"]["kind"] == "renoise",
+            )
+            for steps in STEPS
+        ]
+        rows += kept(
+            directory,
+            {**told, "step": trainer.step, "recipe": recipe},
+            lambda ways=ways: [judge(way) for way in ways],
+        )
     moved = rows[0]["motion"]
     rows = [{**row, "motion": row["motion"] / moved} for row in rows]
+    whole = sum(done[name] == read_recipe(name)["train"]["steps"] for name in RECIPE_NAMES)
     return finish(
         "fewstep-ablation",
         rows,
-        [Bar("recipes trained and judged", str(len(seconds)), "7", len(seconds) == 7)],
+        [Bar("recipes trained to their end and judged", str(whole), "7", whole == 7)],
         results=arguments.results,
-        settings={"prompts": len(specs), "seeds": arguments.seeds, "seed": arguments.seed},
+        settings={**settings, "training seed": read_recipe(RECIPE_NAMES[0])["seed"], "steps": done},
         seconds=seconds,
     )
+
+
+def kept(
+    directory: Path, settings: dict[str, Any], make: Callable[[], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Rows that an earlier start judged under the same settings, or made now and kept."""
+    path = directory / "judged.json"
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["settings"] == settings:
+            rows: list[dict[str, Any]] = found["rows"]
+            return rows
+    made = make()
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"settings": settings, "rows": made}), encoding="utf-8")
+    temporary.replace(path)
+    return made
 
 
 if __name__ == "__main__":
