@@ -88,7 +88,12 @@ class Client implements Engine {
       const hear = (event: ProgressEvent) => {
         if (!signal?.aborted) onProgress?.(event);
       };
-      this.waiting.set(id, { resolve, reject, onProgress: hear });
+      // A run that was over before its worker heard of the end that the caller wants is cancelled, too.
+      const finish = (result: unknown) => {
+        if (signal?.aborted) reject(new Cancelled(CANCELLED));
+        else resolve(result);
+      };
+      this.waiting.set(id, { resolve: finish, reject, onProgress: hear });
       this.worker.postMessage({ id, ...request } as Request);
     }).finally(done);
   }

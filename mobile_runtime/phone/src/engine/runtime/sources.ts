@@ -18,6 +18,8 @@ interface ModeHandle {
 
 class OpfsSource implements BlobSource {
   private readonly folder: Promise<FileSystemDirectoryHandle>;
+  // Streamed files are read again and again; a handle asked for anew each time is memory until it is collected.
+  private readonly handles = new Map<string, FileSystemFileHandle>();
 
   constructor(directory: string) {
     this.folder = this.open(directory);
@@ -28,8 +30,9 @@ class OpfsSource implements BlobSource {
   async read(sha256: string, offset: number, length: number, into: Uint8Array): Promise<void> {
     let access: FileSystemSyncAccessHandle;
     try {
-      const file = await (await this.folder).getFileHandle(sha256);
-      access = await (file as unknown as ModeHandle).createSyncAccessHandle({ mode: "read-only" });
+      access = await ((await this.handle(sha256)) as unknown as ModeHandle).createSyncAccessHandle({
+        mode: "read-only",
+      });
     } catch (error) {
       throw gone(sha256, `cannot be opened (${(error as Error).name})`);
     }
@@ -47,7 +50,17 @@ class OpfsSource implements BlobSource {
     }
   }
 
-  close(): void {}
+  close(): void {
+    this.handles.clear();
+  }
+
+  private async handle(sha256: string): Promise<FileSystemFileHandle> {
+    const known = this.handles.get(sha256);
+    if (known !== undefined) return known;
+    const made = await (await this.folder).getFileHandle(sha256);
+    this.handles.set(sha256, made);
+    return made;
+  }
 
   private async open(directory: string): Promise<FileSystemDirectoryHandle> {
     let folder = await navigator.storage.getDirectory();
