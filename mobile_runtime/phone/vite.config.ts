@@ -1,6 +1,7 @@
 import { defaultClientConditions } from "vite";
 import { defineConfig } from "vitest/config";
 import project from "./package.json" with { type: "json" };
+import { fasterRuntimeFiles } from "./tooling/gemm/fasterRuntime.ts";
 import { licenceFile } from "./tooling/licences.ts";
 import { precache } from "./tooling/precache.ts";
 
@@ -13,7 +14,7 @@ const isolation = {
 
 export default defineConfig({
   define: { __APP_VERSION__: JSON.stringify(project.version) },
-  plugins: [licenceFile(), precache()],
+  plugins: [fasterRuntimeFiles(), licenceFile(), precache()],
   // The runtime without a copy of its loader inside, which the engine names itself (src/engine/runtime/ort*.ts).
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   build: {
@@ -28,7 +29,7 @@ export default defineConfig({
       },
     },
   },
-  worker: { format: "es" },
+  worker: { format: "es", plugins: () => [fasterRuntimeFiles()] },
   server: { headers: isolation },
   preview: { headers: isolation },
   test: { include: ["tests/**/*.test.ts", "tests/**/*.test.tsx"], environment: "node" },

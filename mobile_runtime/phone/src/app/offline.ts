@@ -1,5 +1,6 @@
 /** The service worker: keeps the app for use without the desk, and says when a newer one has come. */
 
+import { hasFusedSimd } from "../engine";
 import * as state from "./state";
 
 /** Register the service worker; where the browser refuses (a certificate that is not trusted), say so. */
@@ -49,7 +50,8 @@ export async function keepRuntime(plan: "webgpu" | "wasm"): Promise<void> {
   if (state.offline.value !== "yes") return;
   const { active } = await navigator.serviceWorker.ready;
   // The processor's is kept in any case: it takes over where the GPU fails.
-  active?.postMessage({ keep: "/assets/ort-wasm-simd-threaded-" });
+  const simd = hasFusedSimd() ? "fused" : "plain";
+  active?.postMessage({ keep: `/assets/ort-wasm-simd-threaded-${simd}-` });
   if (plan === "wasm") return;
   const build = "Suspending" in WebAssembly ? "jspi" : "asyncify";
   active?.postMessage({ keep: `/assets/ort-wasm-simd-threaded.${build}-` });

@@ -4,3 +4,4 @@ export type * from "./api";
 export { openEngine } from "./client";
 export * from "./errors";
 export type * from "./manifest";
+export { hasFusedSimd } from "./runtime/simd";

@@ -1,0 +1,91 @@
+/** The few WebAssembly instructions that the matrix kernel is made of, as bytes. */
+
+/** An instruction, or several, as bytes. */
+export type Code = readonly number[];
+
+/** An unsigned number in LEB128. */
+export function unsigned(value: number): number[] {
+  const bytes: number[] = [];
+  let left = value;
+  do {
+    const part = left % 128;
+    left = Math.floor(left / 128);
+    bytes.push(left > 0 ? part + 128 : part);
+  } while (left > 0);
+  return bytes;
+}
+
+/** A signed number of 32 bits in LEB128. */
+function signed(value: number): number[] {
+  const bytes: number[] = [];
+  for (let left = value; ; ) {
+    const part = left & 127;
+    left >>= 7;
+    const last = (left === 0 && part < 64) || (left === -1 && part >= 64);
+    bytes.push(last ? part : part + 128);
+    if (last) return bytes;
+  }
+}
+
+const vector = (operation: number): Code => [0xfd, ...unsigned(operation)];
+const at = (alignment: number, offset: number): Code => [...unsigned(alignment), ...unsigned(offset)];
+
+const END: Code = [0x0b];
+const VOID = 0x40;
+/** Low half from the high half: lanes 2, 3, 2, 3. */
+const UPPER: Code = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
+
+export const get = (local: number): Code => [0x20, ...unsigned(local)];
+export const set = (local: number): Code => [0x21, ...unsigned(local)];
+export const constant = (value: number): Code => [0x41, ...signed(value)];
+export const add: Code = [0x6a];
+export const subtract: Code = [0x6b];
+export const multiply: Code = [0x6c];
+export const shiftLeft: Code = [0x74];
+export const and: Code = [0x71];
+export const isZero: Code = [0x45];
+export const equal: Code = [0x46];
+export const below: Code = [0x49];
+export const atMost: Code = [0x4d];
+export const atLeast: Code = [0x4f];
+
+/** Floats, four at a time. Addresses are taken from the stack, plus `offset` bytes. */
+export const four = {
+  zero: [...vector(0x0c), ...new Array<number>(16).fill(0)] as Code,
+  load: (offset: number): Code => [...vector(0x00), ...at(2, offset)],
+  loadTwo: (offset: number): Code => [...vector(0x5d), ...at(2, offset)],
+  loadOne: (offset: number): Code => [...vector(0x5c), ...at(2, offset)],
+  loadSpread: (offset: number): Code => [...vector(0x09), ...at(2, offset)],
+  store: (offset: number): Code => [...vector(0x0b), ...at(2, offset)],
+  storeTwo: (offset: number): Code => [...vector(0x5b), ...at(2, offset), 0],
+  storeOne: (offset: number): Code => [...vector(0x5a), ...at(2, offset), 0],
+  spread: vector(0x13),
+  add: vector(0xe4),
+  multiply: vector(0xe6),
+  /** a * b + c with one rounding where the processor can, else with two: relaxed SIMD. */
+  multiplyAdd: vector(0x105),
+  /** Two of the same on the stack: their upper half becomes the lower one. */
+  upper: [...vector(0x0d), ...UPPER] as Code,
+};
+
+/** Again and again, until `leaveIf`. */
+export function loop(body: readonly Code[]): Code {
+  return [0x02, VOID, 0x03, VOID, ...body.flat(), 0x0c, 0, ...END, ...END];
+}
+
+/** Leave the innermost `loop`, from right within it, where the stack holds what is not zero. */
+export const leaveIf: Code = [0x0d, 1];
+
+export function when(
+  condition: readonly Code[],
+  then: readonly Code[],
+  otherwise: readonly Code[] = [],
+): Code {
+  const or = otherwise.length > 0 ? [0x05, ...otherwise.flat()] : [];
+  return [...condition.flat(), 0x04, VOID, ...then.flat(), ...or, ...END];
+}
+
+/** A function's body: its locals beyond the parameters, 32-bit numbers first, then vectors. */
+export function functionBody(numbers: number, vectors: number, code: readonly Code[]): Uint8Array {
+  return Uint8Array.from([2, ...unsigned(numbers), 0x7f, ...unsigned(vectors), 0x7b, ...code.flat(), ...END]);
+}

@@ -1,0 +1,74 @@
+/**
+ * onnxruntime-web with the matrix kernel of this folder, as `pocketvideo-runtime/<name>?url`.
+ *
+ * Two files, of which a phone loads one: with relaxed SIMD, where the browser has it, and without.
+ */
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Plugin } from "vite";
+import { type KernelOptions, kernel } from "./kernel.ts";
+import { withBodies } from "./module.ts";
+
+/** MlasSgemmKernelZero and MlasSgemmKernelAdd of the runtime that package-lock.json names, by their digests. */
+export const MLAS_KERNELS = {
+  zero: "f7728808b5f87253962b9f639f830459c0961fbc2cd2f8463534e97ae5a7e534",
+  add: "9e72cc3a5fb5a445d440bf86c3de4b8bb338ee3773f763c730af6227034c8f08",
+} as const;
+
+const PREFIX = "pocketvideo-runtime/";
+const PACKAGES = join(import.meta.dirname, "..", "..", "node_modules");
+/** The runtime as it comes from npm. */
+export const SOURCE = join(PACKAGES, "onnxruntime-web", "dist", "ort-wasm-simd-threaded.wasm");
+const FILES: Readonly<Record<string, Pick<KernelOptions, "fused">>> = {
+  "ort-wasm-simd-threaded-plain.wasm": { fused: false },
+  "ort-wasm-simd-threaded-fused.wasm": { fused: true },
+};
+
+/** A runtime with our kernel. Throws an Error where its bytes are not those that the kernel was made for. */
+export function fasterRuntime(source: Uint8Array, fused: boolean): Uint8Array {
+  try {
+    return withBodies(
+      source,
+      new Map([
+        [MLAS_KERNELS.zero, kernel({ adding: false, fused })],
+        [MLAS_KERNELS.add, kernel({ adding: true, fused })],
+      ]),
+    );
+  } catch (error) {
+    throw new Error(
+      `${SOURCE} is not the one that tooling/gemm was made for (${error instanceof Error ? error.message : error});` +
+        " install by the lock file, or find the digests of its two kernels (docs/phone-engine.md).",
+    );
+  }
+}
+
+/** The plugin: needed by pages and by workers alike. */
+export function fasterRuntimeFiles(): Plugin {
+  return {
+    name: "pocketvideo-runtime",
+    enforce: "pre",
+    resolveId(id) {
+      if (!id.startsWith(PREFIX)) return null;
+      const [name = "", query] = id.slice(PREFIX.length).split("?");
+      const options = FILES[name];
+      if (options === undefined)
+        throw new Error(`There is no runtime ${name}: choose ${Object.keys(FILES)}.`);
+      return `${written(name, options.fused)}${query === undefined ? "" : `?${query}`}`;
+    },
+  };
+}
+
+/** Write a runtime once for its contents: several builds may run at a time. */
+function written(name: string, fused: boolean): string {
+  const made = fasterRuntime(readFileSync(SOURCE), fused);
+  const digest = createHash("sha256").update(made).digest("hex").slice(0, 16);
+  const path = join(PACKAGES, ".pocketvideo", digest, name);
+  if (existsSync(path)) return path;
+  mkdirSync(dirname(path), { recursive: true });
+  const partial = `${path}.${process.pid}`;
+  writeFileSync(partial, made);
+  renameSync(partial, path);
+  return path;
+}
