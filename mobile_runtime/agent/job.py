@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from ..bundle import Bundle, BundleError, Store
-from ..engine import EngineError, RunResult, run_bundle
+from ..engine import EngineError, RunResult, Sessions, run_bundle
 from .desk import Desk, JobOffer
 from .errors import AgentError, DeskRefused, DeskUnreachable, JobCancelled
 from .fetch import fetch_bundle
@@ -43,17 +43,18 @@ async def do_job(
     line: ProgressLine,
     limits: Limits | None = None,
     orders: Orders | None = None,
+    sessions: Sessions | None = None,
 ) -> bool:
     """Do one job to its end; True if the desk has its result, False if the job failed or was withdrawn.
 
-    `orders` may hear of a withdrawal before the reporter does. Raises DeskUnreachable when the desk is gone;
-    it hands the job out again, and what is here stays here.
+    `orders` may hear of a withdrawal before the reporter does; `sessions` are what earlier jobs loaded.
+    Raises DeskUnreachable when the desk is gone; it hands the job out again, and what is here stays here.
     """
     reporter = Reporter(desk, offer.job_id, line)
     reporting = asyncio.create_task(reporter.run())
     try:
         with (orders or Asking(desk)).watching(offer.job_id, reporter.withdraw):
-            await _work(desk, home, offer, reporter, limits or Limits())
+            await _work(desk, home, offer, reporter, limits or Limits(), sessions)
         ended = "bundle" if offer.kind == "install" else "result"
         where = "on this device, ready to be run" if offer.kind == "install" else "at the desk"
         line.say(f"The {ended} of job {offer.job_id[:8]} is {where}.")
@@ -86,12 +87,14 @@ async def do_job(
         await asyncio.gather(reporting, return_exceptions=True)
 
 
-async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, limits: Limits) -> None:
+async def _work(
+    desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, limits: Limits, sessions: Sessions | None
+) -> None:
     clock = [time.monotonic()]
     store = Store(home.store, limits.quota)
     bundle = await _unless_withdrawn(reporter, fetch_bundle(desk, store, offer.bundle_id, reporter.update))
     clock.append(time.monotonic())
-    tested = await _test_once(home, bundle, reporter, limits)
+    tested = await _test_once(home, bundle, reporter, limits, sessions)
     clock.append(time.monotonic())
     facts = {"device": device_facts(), "attempt": offer.attempt, "self_test": tested}
     if offer.kind == "install":
@@ -113,6 +116,7 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, lim
                 progress=lambda event: reporter.update("run", *shares.at(event)),
                 cancel=reporter.cancel,
                 output_dir=folder,
+                sessions=sessions,
             ),
         )
         clock.append(time.monotonic())
@@ -124,6 +128,7 @@ async def _work(desk: Desk, home: Home, offer: JobOffer, reporter: Reporter, lim
                 for op in bundle.manifest["plan"]
             ],
             "evaluations": result.evaluations,
+            "graphs_loaded": result.graphs_loaded,
             "leap_steps": result.leap_steps,
             "values": result.values,
             "peak_rss_bytes": result.peak_rss_bytes,
@@ -139,7 +144,9 @@ def _laps(names: tuple[str, ...], clock: list[float]) -> dict[str, float]:
     return dict(zip(names, laps, strict=True))
 
 
-async def _test_once(home: Home, bundle: Bundle, reporter: Reporter, limits: Limits) -> dict[str, Any]:
+async def _test_once(
+    home: Home, bundle: Bundle, reporter: Reporter, limits: Limits, sessions: Sessions | None
+) -> dict[str, Any]:
     if (known := known_test(home, bundle)) is not None:
         return known
     reporter.update("self_test", 0.0, "comparing every component with what the desk computed")
@@ -151,6 +158,7 @@ async def _test_once(home: Home, bundle: Bundle, reporter: Reporter, limits: Lim
             limits,
             lambda event: reporter.update("self_test", event.fraction, event.op),
             reporter.cancel,
+            sessions,
         ),
     )
 

@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 from ..bundle import Store
+from ..engine import Sessions
 from .desk import Desk, pinned_context
 from .errors import AgentError, DeskRefused, DeskUnreachable
 from .home import Home, Pairing
@@ -48,6 +49,7 @@ class Agent:
         self._once = once
         self._limits = limits or Limits()
         self._send_back = send_back
+        self._sessions = Sessions()
         self._one_job = asyncio.Lock()
         self._job_is_over = False
 
@@ -122,7 +124,9 @@ class Agent:
                     offer = await orders.next()
                     async with self._one_job:
                         self._line.say(f"Job {offer.job_id[:8]} from {pairing.desk_name}.")
-                        succeeded = await do_job(desk, self._home, offer, self._line, self._limits, orders)
+                        succeeded = await do_job(
+                            desk, self._home, offer, self._line, self._limits, orders, self._sessions
+                        )
                     if self._once:
                         self._job_is_over = True
                         return succeeded

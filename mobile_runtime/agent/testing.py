@@ -12,7 +12,7 @@ from typing import Any
 import onnxruntime
 
 from ..bundle import Bundle
-from ..engine import ProgressEvent, self_test
+from ..engine import ProgressEvent, Sessions, self_test
 from .home import Home
 from .limits import Limits
 from .report import plain_json
@@ -35,14 +35,19 @@ def test_bundle(
     limits: Limits,
     progress: Callable[[ProgressEvent], None] | None = None,
     cancel: threading.Event | None = None,
+    sessions: Sessions | None = None,
 ) -> dict[str, Any]:
-    """Run the self-test and remember that it passed. Raises EngineError when it does not."""
+    """Run the self-test and remember that it passed; `sessions` as in `self_test`.
+
+    Raises EngineError when it does not.
+    """
     report = self_test(
         bundle,
         threads=limits.threads,
         memory_budget=limits.memory_budget,
         progress=progress,
         cancel=cancel,
+        sessions=sessions,
     )
     record: dict[str, Any] = plain_json({"runtime": RUNTIME, "components": report})
     path = home.folder / "self-tests" / f"{bundle.id}.json"

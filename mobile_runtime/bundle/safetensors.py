@@ -89,8 +89,8 @@ def read_layout(path: Path) -> Layout:
         raise _refuse(path, f"lists {len(header)} tensors and the limit is {MAX_TENSORS}")
     ends = [0]
     tensors: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
-    for name, entry in sorted(header.items(), key=lambda item: _begin(path, item[0], item[1])):
-        dtype, shape, begin, end = _entry(path, name, entry)
+    entries = [(name, *_entry(path, name, entry)) for name, entry in header.items()]
+    for name, dtype, shape, begin, end in sorted(entries, key=lambda entry: entry[3:]):
         if begin != ends[-1]:
             raise _refuse(path, f"has a gap or an overlap before the tensor {name[:80]!r}")
         if end > size - start:
@@ -115,10 +115,6 @@ def _header(path: Path, file: BinaryIO, size: int) -> tuple[int, dict[str, Any]]
     if not isinstance(header, dict):
         raise _refuse(path, "has a header that is not an object")
     return 8 + length, header
-
-
-def _begin(path: Path, name: str, entry: Any) -> tuple[int, int]:
-    return _entry(path, name, entry)[2:]
 
 
 def _entry(path: Path, name: str, entry: Any) -> tuple[np.dtype[Any], list[int], int, int]:

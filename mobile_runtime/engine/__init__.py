@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .progress import ProgressEvent
     from .run import RunResult, run_bundle
     from .self_testing import ComponentReport, self_test
+    from .streaming import Sessions
 
 __all__ = [
     "Cancelled",
@@ -25,6 +26,7 @@ __all__ = [
     "ProgressEvent",
     "RunResult",
     "SelfTestError",
+    "Sessions",
     "run_bundle",
     "self_test",
 ]
@@ -38,6 +40,7 @@ _HOMES = {
     "ProgressEvent": "progress",
     "RunResult": "run",
     "SelfTestError": "errors",
+    "Sessions": "streaming",
     "run_bundle": "run",
     "self_test": "self_testing",
 }

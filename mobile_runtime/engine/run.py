@@ -25,7 +25,7 @@ from .merging import MergeConfig
 from .preview import preview
 from .progress import Progress, Watch
 from .scheduling import plan_sigmas
-from .streaming import Component, SessionOptions, WeightReport
+from .streaming import Component, SessionOptions, Sessions, WeightReport
 from .text import PromptTokenizer, read_features
 from .tiling import Tiling, decode_tiled
 from .video import to_frames, write_mp4
@@ -44,7 +44,8 @@ class RunResult:
     `frames` is `[T, H, W, 3]` uint8, `timings` seconds per op id in plan order, `evaluations` the number of
     network evaluations of the denoiser, `leap_steps` the step (counted from 0) that each denoise op of a
     leap leapt at, None where it did not, `values` the inputs as JSON can hold them, `peak_rss_bytes` the
-    process's peak, `weights` how each component's weights came to its stages.
+    process's peak, `weights` how each component's weights came to its stages, `graphs_loaded` how many graphs
+    no earlier run had kept.
     """
 
     frames: np.ndarray
@@ -55,6 +56,7 @@ class RunResult:
     peak_rss_bytes: int | None
     leap_steps: dict[str, int | None] = field(default_factory=dict)
     weights: dict[str, WeightReport] = field(default_factory=dict)
+    graphs_loaded: int = 0
 
 
 @dataclass
@@ -68,11 +70,13 @@ class _State:
     output_dir: Path
     batch_guidance: bool
     memory_budget: int | None
+    sessions: Sessions | None
     made: dict[str, Any] = field(default_factory=dict)
     components: dict[str, Component] = field(default_factory=dict)
     evaluations: int = 0
     leap_steps: dict[str, int | None] = field(default_factory=dict)
     weights: dict[str, WeightReport] = field(default_factory=dict)
+    graphs_loaded: int = 0
     frames: np.ndarray | None = None
     video_path: Path | None = None
 
@@ -84,9 +88,12 @@ class _State:
 
     def component(self, name: str) -> Component:
         if name not in self.components:
-            self.components[name] = Component(
-                self.bundle, name, self.options, memory_budget=self.memory_budget
+            made = Component(
+                self.bundle, name, self.options, memory_budget=self.memory_budget, sessions=self.sessions
             )
+            self.components[name] = made
+            if self.memory_budget is None:
+                made.open()
         return self.components[name]
 
     def network(self, op: Any, merges: bool) -> Component:
@@ -100,6 +107,7 @@ class _State:
     def close(self, name: str) -> None:
         """Let go of a component and keep its report."""
         component = self.components.pop(name)
+        self.graphs_loaded += component.loaded
         report = component.report()
         self.weights[name] = report.after(self.weights[name]) if name in self.weights else report
         component.close()
@@ -115,6 +123,7 @@ def run_bundle(
     output_dir: str | Path,
     batch_guidance: bool = False,
     memory_budget: int | None = None,
+    sessions: Sessions | None = None,
 ) -> RunResult:
     """Run a verified bundle and write `video.mp4` (or the plan's `video.webp`) below `output_dir`.
 
@@ -126,6 +135,8 @@ def run_bundle(
         batch_guidance: evaluate both prompts of a step in one batch: the same result with twice the memory.
         memory_budget: bytes of resident memory that the process may take while networks run; weights that do
             not fit are streamed from storage. None holds all weights.
+        sessions: graphs that earlier runs loaded, for a run without a memory budget; what this one loads is
+            kept there.
 
     Raises InputError for a value, Cancelled, EngineError, or BundleError for a file that is not what the
     manifest says; each is one sentence.
@@ -137,9 +148,10 @@ def run_bundle(
         )
     watch = Watch(progress, cancel)
     resolved = inputs.resolve(bundle, values or {})
-    state = _State(
-        bundle, resolved, watch, SessionOptions(threads), Path(output_dir), batch_guidance, memory_budget
-    )
+    options = SessionOptions(threads)
+    # A budget has room for the component that runs.
+    kept = sessions if memory_budget is None else None
+    state = _State(bundle, resolved, watch, options, Path(output_dir), batch_guidance, memory_budget, kept)
     plan = bundle.manifest["plan"]
     timings: dict[str, float] = {}
     try:
@@ -167,6 +179,7 @@ def run_bundle(
         ),
         state.leap_steps,
         state.weights,
+        state.graphs_loaded,
     )
 
 

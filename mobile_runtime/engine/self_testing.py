@@ -12,7 +12,7 @@ import numpy as np
 from ..bundle import Bundle, open_tensors, psnr
 from .errors import SelfTestError
 from .progress import Progress, Watch
-from .streaming import Component, SessionOptions
+from .streaming import Component, SessionOptions, Sessions
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ def self_test(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
     memory_budget: int | None = None,
+    sessions: Sessions | None = None,
 ) -> dict[str, ComponentReport]:
     """Run every component that the manifest's self-test names and compare; returns a report per component.
 
-    `memory_budget` bounds the process's resident memory in bytes, as in `run_bundle`.
+    `memory_budget` bounds the process's resident memory in bytes and `sessions` are kept, as in `run_bundle`.
     Raises SelfTestError naming the component, the figure and the bar; WeightsError for a damaged test file.
     """
     spec = bundle.manifest["self_test"]
@@ -51,7 +52,13 @@ def self_test(
                 f"The self-test has no expected {lacking[0]!r} of {name!r}; export the bundle again."
             )
         started = time.perf_counter()
-        with Component(bundle, name, SessionOptions(threads), memory_budget=memory_budget) as component:
+        with Component(
+            bundle,
+            name,
+            SessionOptions(threads),
+            memory_budget=memory_budget,
+            sessions=sessions if memory_budget is None else None,
+        ) as component:
             found = component.run(inputs, watch.check)
         seconds = time.perf_counter() - started
         worst = min(_compare(name, output, found[output], expected[output]) for output in found)

@@ -3,5 +3,6 @@
 from .component import Component
 from .options import SessionOptions
 from .report import WeightReport
+from .sessions import Sessions
 
-__all__ = ["Component", "SessionOptions", "WeightReport"]
+__all__ = ["Component", "SessionOptions", "Sessions", "WeightReport"]

@@ -7,7 +7,6 @@ so `tokens` is overwritten block by block and one block's session serves all blo
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -15,14 +14,13 @@ from types import TracebackType
 import numpy as np
 import onnxruntime
 
-from ...bundle import Bundle, check_graph
+from ...bundle import Bundle
 from ..errors import EngineError
 from .budgeted import BudgetedWeights
 from .options import SessionOptions, give_back
 from .report import WeightReport
+from .sessions import Sessions, first_line
 from .weights import MappedWeights, WeightSource
-
-log = logging.getLogger(__name__)
 
 NEXT = ".next"
 
@@ -45,7 +43,8 @@ def _no_check() -> None:
 class Component:
     """One network of a bundle, ready to run; a context manager.
 
-    Sessions are made at the first run and live until `close`, and so do maps and the thread that streams.
+    Sessions are made by `open` or at the first run. They live until `close` where nobody else keeps them, and
+    so do maps and the thread that streams. `loaded` counts the graphs that nobody had kept.
     """
 
     def __init__(
@@ -56,11 +55,12 @@ class Component:
         weights: WeightSource | None = None,
         *,
         memory_budget: int | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         """Take the component `name` of the bundle. Raises EngineError when the manifest lacks it.
 
         `memory_budget` bounds the process's resident memory in bytes; None holds all weights. `weights` is
-        another source than these two.
+        another source than these two. `sessions` outlives the component and spares the next one the loading.
         """
         if name not in bundle.manifest["components"]:
             raise EngineError(f"The bundle has no component {name!r}; export it again.")
@@ -71,7 +71,21 @@ class Component:
         if weights is None and memory_budget is not None:
             weights = BudgetedWeights(bundle, name, memory_budget)
         self._weights = weights or MappedWeights(bundle)
-        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self._sessions = Sessions() if sessions is None else sessions
+        self._opened: dict[str, onnxruntime.InferenceSession] = {}
+        self.loaded = 0
+
+    def open(self) -> None:
+        """Load all graphs side by side. With a memory budget leave it: each is loaded when its stage comes.
+
+        Raises EngineError for a graph that onnxruntime cannot load.
+        """
+        graphs = self.spec["graphs"]
+        made = self._sessions.get_all(
+            {path: self._bundle.read(path) for path in graphs.values()}, self._options
+        )
+        self._opened = {graph: made[path][0] for graph, path in graphs.items()}
+        self.loaded += sum(fresh for _, fresh in made.values())
 
     def run(
         self, inputs: Mapping[str, np.ndarray], check: Callable[[], None] = _no_check
@@ -127,8 +141,8 @@ class Component:
     def close(self) -> None:
         """Drop sessions, activations and maps and end the thread; after it returns none of them is left."""
         self._weights.close()
-        if self._sessions:
-            self._sessions.clear()
+        if self._opened:
+            self._opened.clear()
             # What stays in the arena would count against the next component's budget.
             give_back()
 
@@ -149,22 +163,11 @@ class Component:
         return {name: inputs[name] for name in self.spec["inputs"]}
 
     def _session(self, graph: str) -> onnxruntime.InferenceSession:
-        if graph not in self._sessions:
+        if graph not in self._opened:
             path = self.spec["graphs"][graph]
-            data = self._bundle.read(path)
-            check_graph(data, path)
-            try:
-                # From bytes, so that a graph has no folder from which it could read other files.
-                self._sessions[graph] = onnxruntime.InferenceSession(
-                    data, self._options.build(), providers=["CPUExecutionProvider"]
-                )
-            except Exception as error:
-                raise EngineError(
-                    f"onnxruntime {onnxruntime.__version__} cannot load {path} of the component {self.name!r}"
-                    f" ({_first_line(error)}); export the bundle again."
-                ) from error
-            log.debug("loaded %s of %s", graph, self.name)
-        return self._sessions[graph]
+            self._opened[graph], fresh = self._sessions.get(path, self._bundle.read(path), self._options)
+            self.loaded += fresh
+        return self._opened[graph]
 
     def _feeds(
         self,
@@ -199,11 +202,7 @@ class Component:
             made = session.run(names, feeds)
         except Exception as error:
             raise EngineError(
-                f"Stage {number} of the component {self.name!r} failed on this device ({_first_line(error)});"
+                f"Stage {number} of the component {self.name!r} failed on this device ({first_line(error)});"
                 " try a smaller video or export the bundle again."
             ) from error
         return dict(zip((name.removesuffix(NEXT) for name in names), made, strict=True))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:300]

@@ -48,10 +48,14 @@ def give_back() -> None:
     """
     run = onnxruntime.RunOptions()
     run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    session = onnxruntime.InferenceSession(
+    _identity().run(None, {"x": np.zeros(1, np.float32)}, run)
+
+
+@functools.cache
+def _identity() -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(
         _IDENTITY, SessionOptions(1).build(), providers=["CPUExecutionProvider"]
     )
-    session.run(None, {"x": np.zeros(1, np.float32)}, run)
 
 
 @functools.cache

@@ -66,6 +66,13 @@ def test_a_second_job_of_the_same_bundle_sends_no_file(workplace: Workplace, bun
     assert record == first.report["self_test"]
 
 
+def test_a_later_job_finds_the_graphs_of_an_earlier_one_loaded(workplace: Workplace, bundle: Bundle) -> None:
+    workplace.agent("run")
+    # The self-test loads those of the components that it tests.
+    loaded = [workplace.push(bundle, {"seed": seed}).result(60).report["graphs_loaded"] for seed in "12"]
+    assert loaded[0] > 0 and loaded[1] == 0
+
+
 def test_a_second_bundle_sends_only_what_differs(
     workplace: Workplace, bundle: Bundle, tmp_path: Path
 ) -> None:
