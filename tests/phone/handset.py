@@ -86,6 +86,16 @@ def handset(
 
 def kill_tabs(home: Path) -> None:
     """End all tabs of the phone whose files live in `home`, as a system does that needs their memory."""
+    _kill(home, "renderer")
+
+
+def kill_gpu(home: Path) -> None:
+    """End the phone's process that speaks to the GPU, as a driver that crashes does."""
+    _kill(home, "gpu-process")
+
+
+def _kill(home: Path, kind: str) -> None:
+    """End the browser's processes of a kind."""
     browser = int(os.readlink(home / "profile" / "SingletonLock").rpartition("-")[2])
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
@@ -98,7 +108,7 @@ def kill_tabs(home: Path) -> None:
         family |= more
     for process in family - {browser}:
         with contextlib.suppress(OSError):
-            if b"--type=renderer" in Path(f"/proc/{process}/cmdline").read_bytes():
+            if f"--type={kind}".encode() in Path(f"/proc/{process}/cmdline").read_bytes():
                 os.kill(process, signal.SIGKILL)
 
 

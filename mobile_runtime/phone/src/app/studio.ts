@@ -29,7 +29,7 @@ export async function runBundle(
   if (!choice) throw new Error("The capabilities are not known yet.");
   const leave = guard.enter(document, window);
   try {
-    return await generate(installed, values, { choice, tested, remember }, onProgress, signal);
+    return await generate(installed, values, { choice, tested, remember, gpuLost }, onProgress, signal);
   } finally {
     leave();
   }
@@ -129,6 +129,12 @@ async function explain(error: unknown, { bundleId }: Installed): Promise<void> {
     }
   }
   state.notice.value = { tone: "bad", text: describeProblem(error) };
+}
+
+/** The next run tries less. */
+function gpuLost(): void {
+  guard.gpuLost(document);
+  state.caution.value = guard.caution;
 }
 
 const testKey = (bundleId: string, plan: string) => `tested:${bundleId}:${plan}`;

@@ -20,6 +20,8 @@ export interface Surroundings {
   /** Whether this bundle passed its self-test on this plan before. */
   tested(bundleId: string, plan: Choice["plan"]): Promise<boolean>;
   remember(bundleId: string, plan: Choice["plan"], report: SelfTestReport): Promise<void>;
+  /** The GPU was taken away in a run, which begins again on the processor. */
+  gpuLost(): void;
 }
 
 export type GenerateStage = "prepare" | "self_test" | "run";
@@ -73,8 +75,9 @@ export async function generate(
       });
       return { ...result, selfTest, fellBack };
     } catch (error) {
-      const gpuFailed = error instanceof PlanError || error instanceof DeviceLostError;
+      const gpuFailed = error instanceof PlanError;
       if (!gpuFailed || choice.plan !== "webgpu" || signal.aborted) throw error;
+      if (error instanceof DeviceLostError) surroundings.gpuLost();
       choice = { ...choice, plan: "wasm" };
       fellBack = true;
     } finally {

@@ -21,8 +21,13 @@ export class Guard {
   settle(): boolean {
     const crashed = this.shelf.getItem(RUNNING) === "visible";
     this.shelf.removeItem(RUNNING);
-    if (crashed) this.shelf.setItem(CAUTION, String(Math.min(this.caution + 1, MOST)));
+    if (crashed) this.beMoreCautious();
     return crashed;
+  }
+
+  /** Note that the GPU was taken away in a run; from a page in the background phones take it as they like. */
+  gpuLost(page: Pick<Document, "visibilityState">): void {
+    if (page.visibilityState === "visible") this.beMoreCautious();
   }
 
   get caution(): Caution {
@@ -47,5 +52,9 @@ export class Guard {
       window.removeEventListener("pagehide", leave);
       leave();
     };
+  }
+
+  private beMoreCautious(): void {
+    this.shelf.setItem(CAUTION, String(Math.min(this.caution + 1, MOST)));
   }
 }

@@ -93,6 +93,16 @@ test("a run that ended, a page that was closed, and one that died in the backgro
   expect(new Guard(shelf).caution).toBe(0);
 });
 
+test("a GPU taken from a page that is seen counts as a crash; in the background phones take it as they like", () => {
+  const guard = new Guard(new Shelf());
+  guard.gpuLost({ visibilityState: "hidden" });
+  expect(guard.caution).toBe(0);
+  guard.gpuLost({ visibilityState: "visible" });
+  expect(choose(phone, guard.caution)).toMatchObject({ plan: "webgpu", budgetBytes: GIB });
+  guard.gpuLost({ visibilityState: "visible" });
+  expect(choose(phone, guard.caution)).toMatchObject({ plan: "wasm", why: "why_crashed" });
+});
+
 const video = {
   id: "0123456789abcdef".repeat(2),
   workflow: "quickstart",
