@@ -112,15 +112,27 @@ def pair(page: Page, desk: Desk) -> str:
     return device
 
 
-def offline_ready(page: Page) -> None:
-    """Wait until the service worker has kept the app and the runtime."""
-    page.wait_for_function(
-        """async () => {
+def until(page: Page, question: str, seconds: float = 60.0) -> None:
+    """Wait until a question is answered with true; it may be asynchronous.
+
+    Playwright's `wait_for_function` takes the promise for the answer, and so waits for nothing.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(question):
+        assert time.monotonic() < end, f"not true within {seconds} s: {question}"
+        page.wait_for_timeout(50)
+
+
+def offline_ready(page: Page, runtimes: int = 1) -> None:
+    """Wait until the service worker has taken the page over and has kept the app with its runtimes."""
+    until(
+        page,
+        f"""async () => {{
           const kept = (await caches.keys()).filter((name) => name.startsWith("pocketvideo-"));
-          if (kept.length !== 1 || !navigator.serviceWorker.controller) return false;
+          if (kept.length !== 1 || navigator.serviceWorker.controller?.state !== "activated") return false;
           const urls = (await (await caches.open(kept[0])).keys()).map((request) => request.url);
-          return urls.some((url) => url.includes("ort-wasm-simd-threaded-") && url.endsWith(".wasm"));
-        }"""
+          return urls.filter((url) => url.endsWith(".wasm")).length === {runtimes};
+        }}""",
     )
 
 

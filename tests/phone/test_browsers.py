@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pytest
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import expect
 
-from phone.conftest import Desk, offline_ready, pair
+from phone.conftest import Desk, offline_ready, pair, until
 from phone.handset import NO_GPU, SOFTWARE_GPU, handset, listen
 from phone.screens import look
 
@@ -94,14 +95,7 @@ def test_with_webgpu_the_graphics_processor_computes_and_its_runtime_is_kept(
         page.get_by_role("button", name=tiny.manifest["name"]).click()
         page.get_by_role("button", name="Generate").click()
         expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
-        page.wait_for_function(
-            """async () => {
-              const [name] = await caches.keys();
-              const kept = await (await caches.open(name)).keys();
-              const runtimes = kept.map(({ url }) => url).filter((url) => url.endsWith(".wasm"));
-              return runtimes.length === 2;
-            }"""
-        )
+        offline_ready(page, runtimes=2)
         expect(page.get_by_text("gave up")).to_have_count(0)
 
 
@@ -131,19 +125,30 @@ def test_the_first_load_is_small_and_the_policy_is_kept(desk: Desk, home: Path) 
         assert heard == []
 
 
-def test_t19_a_new_app_waits_until_it_is_wanted_and_then_replaces_the_old_one(
-    desk: Desk, home: Path, tmp_path: Path
-) -> None:
-    """The old one stays whole while it is open; a file that is not the build's is never part of the new."""
-    versions = {name: tmp_path / name for name in ("old", "spoiled", "new")}
-    for name, folder in versions.items():
+@pytest.fixture
+def versions(desk: Desk, tmp_path: Path) -> dict[str, Path]:
+    """Three builds of the app: an old one, one with a file that is not the build's, and a new one."""
+    folders = {name: tmp_path / name for name in ("old", "spoiled", "new")}
+    for name, folder in folders.items():
         shutil.copytree(desk.app, folder)
         relabel(folder, name)
     # What an attacker, or a broken disk, makes of a file after the list of digests was written.
-    with (versions["spoiled"] / "index.html").open("ab") as spoiled:
+    with (folders["spoiled"] / "index.html").open("ab") as spoiled:
         spoiled.write(b"<!-- poison -->")
+    return folders
+
+
+def serve(desk: Desk, app: Path) -> None:
+    """Start the desk again with another build of the app."""
     desk.bridge.stop()
-    desk.restart(app=versions["old"])
+    desk.restart(app=app)
+
+
+def test_t19_a_new_app_waits_until_it_is_wanted_and_then_replaces_the_old_one(
+    desk: Desk, home: Path, versions: dict[str, Path]
+) -> None:
+    """The old one stays whole while it is open; a file that is not the build's is never part of the new."""
+    serve(desk, versions["old"])
     with handset(home) as phone:
         page = phone.pages[0]
         pair(page, desk)
@@ -151,24 +156,106 @@ def test_t19_a_new_app_waits_until_it_is_wanted_and_then_replaces_the_old_one(
         offline_ready(page)
         assert page.title() == "PocketVideo old"
         for name in ("spoiled", "new"):
-            desk.bridge.stop()
-            desk.restart(app=versions[name])
+            serve(desk, versions[name])
             page.goto(origin)
             assert page.title() == "PocketVideo old", "what is kept answers first"
-            page.evaluate("() => navigator.serviceWorker.ready.then((one) => one.update()).catch(() => {})")
+            waits = page.evaluate(
+                """async () => {
+                  const kept = await (await navigator.serviceWorker.ready).update();
+                  while (kept.installing) await new Promise((resolve) => setTimeout(resolve, 20));
+                  return kept.waiting !== null;
+                }"""
+            )
+            assert waits == (name == "new")
             offer = page.get_by_text("A newer version is here.")
-            if name == "spoiled":
-                page.wait_for_timeout(2_000)
-                expect(offer).to_have_count(0)
-        expect(offer).to_be_visible(timeout=PATIENCE)
+            expect(offer).to_have_count(1 if waits else 0, timeout=PATIENCE)
         page.get_by_role("button", name="Use it now").click()
-        page.wait_for_function("() => document.title === 'PocketVideo new'")
+        expect(page).to_have_title("PocketVideo new", timeout=PATIENCE)
         kept = page.evaluate("() => caches.keys()")
         assert len([name for name in kept if name.startswith("pocketvideo-")]) == 1
         expect(page.get_by_role("heading", name="Workflows", exact=True)).to_be_visible()
         desk.bridge.stop()
         page.goto(origin)
         assert page.title() == "PocketVideo new"
+
+
+def test_an_open_app_looks_for_a_newer_one_each_hour_and_says_nothing_else(
+    desk: Desk, home: Path, versions: dict[str, Path]
+) -> None:
+    serve(desk, versions["old"])
+    with handset(home) as phone:
+        page = phone.pages[0]
+        page.clock.install()
+        # The browser looks by itself after a navigation; what the app asks for is counted, and asked for.
+        page.add_init_script(
+            """window.looks = 0;
+            const { update } = ServiceWorkerRegistration.prototype;
+            ServiceWorkerRegistration.prototype.update = function () {
+              window.looks += 1;
+              return update.call(this);
+            };"""
+        )
+        pair(page, desk)
+        offline_ready(page)
+        page.goto(page.url)
+        until(page, "() => window.looks === 1")
+        page.clock.fast_forward("30:00")
+        assert page.evaluate("() => window.looks") == 1
+        serve(desk, versions["new"])
+        page.clock.fast_forward("31:00")
+        until(page, "() => window.looks === 2")
+        expect(page.get_by_text("A newer version is here.")).to_be_visible(timeout=PATIENCE)
+        desk.bridge.stop()
+        page.clock.fast_forward("01:01:00")
+        until(page, "() => window.looks === 3")
+        expect(page.get_by_text("Desk out of reach")).to_be_visible(timeout=PATIENCE)
+        expect(page.locator(".notice.bad")).to_have_count(0)
+
+
+def test_an_app_that_could_not_be_kept_is_kept_once_the_desk_is_back(
+    desk: Desk, home: Path, versions: dict[str, Path]
+) -> None:
+    """The desk went away, or gave a wrong file, while the phone kept the app for the first time."""
+    serve(desk, versions["spoiled"])
+    with handset(home) as phone:
+        page = phone.pages[0]
+        pair(page, desk)
+        expect(page.get_by_text("Works while this page is open.")).to_be_visible(timeout=PATIENCE)
+        serve(desk, versions["old"])
+        offline_ready(page)
+        origin = page.url
+        desk.bridge.stop()
+        page.goto(origin)
+        assert page.title() == "PocketVideo old"
+
+
+def test_a_page_that_came_past_the_kept_app_gives_way_to_it(
+    desk: Desk, home: Path, versions: dict[str, Path]
+) -> None:
+    """Chromium asks the network where it cannot start a worker; so does a test that tells it to."""
+    serve(desk, versions["old"])
+    with handset(home) as phone:
+        page = phone.pages[0]
+        pair(page, desk)
+        offline_ready(page)
+        serve(desk, versions["new"])
+        # The page is held before it asks, so that its second arrival finds the worker in use again.
+        page.add_init_script(
+            """const { getRegistration } = ServiceWorkerContainer.prototype;
+            ServiceWorkerContainer.prototype.getRegistration = async function (...scope) {
+              while (!this.controller && !window.on) await new Promise((resolve) => setTimeout(resolve, 20));
+              return getRegistration.apply(this, scope);
+            };"""
+        )
+        browser = phone.new_cdp_session(page)
+        browser.send("Network.enable")
+        browser.send("Network.setBypassServiceWorker", {"bypass": True})
+        page.goto(page.url, wait_until="commit")
+        expect(page).to_have_title("PocketVideo new", timeout=PATIENCE)
+        browser.send("Network.setBypassServiceWorker", {"bypass": False})
+        page.evaluate("() => { window.on = true; }")
+        expect(page).to_have_title("PocketVideo old", timeout=PATIENCE)
+        expect(page.get_by_text("A newer version is here.")).to_be_visible(timeout=PATIENCE)
 
 
 def relabel(folder: Path, label: str) -> None:

@@ -10,6 +10,7 @@ import type { Job } from "../protocol/messages";
 import { type Pairing, pair } from "../protocol/pair";
 import { drawResultId, sendResult } from "../protocol/results";
 import * as db from "../storage/db";
+import { deskIsBack } from "./offline";
 import { describeProblem } from "./problems";
 import { freeBytes, installBundle, refresh } from "./shelf";
 import * as state from "./state";
@@ -72,7 +73,10 @@ export function connect(pairing: Pairing): void {
       state.linkState.value = line;
       if (line === "revoked") void forgetDesk();
     },
-    hello: () => void tellStatus(),
+    hello: () => {
+      void tellStatus();
+      void deskIsBack();
+    },
     renamed: (name) => void keepPairing({ ...pairing, deviceName: name }),
     idle: async () => {
       while (job) await job.over;

@@ -2,8 +2,11 @@
 
 import { render } from "preact";
 import { App } from "./app";
+import { leaveForKept } from "./offline";
 import { start } from "./start";
 
 const root = document.getElementById("app");
-if (root) render(<App />, root);
-void start();
+if (!(await leaveForKept())) {
+  if (root) render(<App />, root);
+  void start();
+}
