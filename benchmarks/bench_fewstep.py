@@ -2,73 +2,40 @@
 
 `make bench-fewstep`. 64 held-out prompts, judged by the detector of bench_model.py; motion is measured as in
 bench_accelerate.py, over all clips. The Frechet distance is to rendered clips of the same prompts
-(pocketvideo/eval/frechet.py). Times are of the denoising alone, teacher and student interleaved in one run,
-on the desk and in the device's engine.
+(pocketvideo/eval/frechet.py). Times are of one clip at a time, teacher and student interleaved in one run, on
+the desk and in the device's engine: the sampling alone, which fewer steps make faster and which the bars are
+about, and the whole clip, to which text, decoding and the video's file belong. Draws a plot, too, and the
+first clips of every way.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-import statistics
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from comfyui_pocketvideo.mobile_runtime.engine import ProgressEvent, run_bundle
-from comfyui_pocketvideo.pocketvideo.eval.adherence import adherence
 from comfyui_pocketvideo.pocketvideo.eval.chart import BLUE, ORANGE, Line, Panel, draw_chart
-from comfyui_pocketvideo.pocketvideo.eval.frechet import clip_features, frechet_distance
-from comfyui_pocketvideo.pocketvideo.eval.metrics import motion
-from comfyui_pocketvideo.pocketvideo.export import compile_workflow
-from comfyui_pocketvideo.pocketvideo.export.__main__ import FolderLookups
-from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
-from comfyui_pocketvideo.pocketvideo.few_step import RENOISE, read_card
-from comfyui_pocketvideo.pocketvideo.models import PocketModel, load_model
-from comfyui_pocketvideo.pocketvideo.models.sampling import generate, shifted_sigmas
-from comfyui_pocketvideo.pocketvideo.training.data.shapes import (
-    ClipSpec,
-    draw_spec,
-    held_out_prompts,
-    render,
-)
+from comfyui_pocketvideo.pocketvideo.eval.frechet import clip_features
+from comfyui_pocketvideo.pocketvideo.eval.sheet import Row, draw_rows, spaced_moments
+from comfyui_pocketvideo.pocketvideo.models import load_model
+from comfyui_pocketvideo.pocketvideo.training.data.shapes import held_out_prompts
+from fewstep.times import Seconds, desk_seconds, device_seconds
+from fewstep.ways import clips_of, judged, rendered, ways_of
+from PIL import Image
 from report import ROOT, Bar, finish
-from tqdm import tqdm
 
 MODELS = ROOT / "models" / "pocketvideo"
 PARENT = MODELS / "pocket_shapes.safetensors"
 STUDENT = MODELS / "pocket_shapes_few_step.safetensors"
 PICTURE = ROOT / "docs" / "benchmarks" / "fewstep.png"
-TEACHER_STEPS = 25
-BATCH = 8
+CLIPS = ROOT / "docs" / "images" / "bench-fewstep.jpg"
 # Points of a hundred that a student may lose, by its steps; and the motion that has to be kept.
 LOSS = {4: 2.0, 2: 4.0, 1: 8.0}
 MOTION = {4: 0.05, 2: 0.05}
-# Rendered clips per held-out prompt that the distance is measured to.
-REAL = 8
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to sample."""
-
-    name: str
-    model: PocketModel
-    sigmas: torch.Tensor
-    guidance: float
-    renoise: bool
-
-    @property
-    def steps(self) -> int:
-        return len(self.sigmas) - 1
-
-    @property
-    def evaluations(self) -> int:
-        return self.steps * (1 if self.guidance == 1 else 2)
+# The picture of clips: the first prompts, so many moments of each, pixels a side.
+SHOWN, MOMENTS, SIDE = 4, 3, 96
 
 
 def main() -> int:
@@ -77,24 +44,31 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=2, help="clips per prompt")
     parser.add_argument("--seed", type=int, default=1234)
-    parser.add_argument("--repetitions", type=int, default=5, help="of the times")
+    parser.add_argument("--repetitions", type=int, default=9, help="of the times")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--results", type=Path, default=ROOT / "docs" / "benchmarks")
-    parser.add_argument("--picture", type=Path, default=PICTURE)
+    parser.add_argument("--picture", type=Path, default=PICTURE, help="the plot")
+    parser.add_argument("--clips", type=Path, default=CLIPS, help="the first clips of every way")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    teacher, student = load_model(arguments.student.with_name(PARENT.name)), load_model(arguments.student)
+    teacher, student = load_model(PARENT), load_model(arguments.student)
     ways = ways_of(teacher, student)
     specs = held_out_prompts(arguments.prompts)
+    # Before the clips: hours of other work make no machine faster.
+    caption = specs[0].caption
+    desk = desk_seconds(ways, caption, arguments.repetitions)
+    device = device_seconds(
+        arguments.student, PARENT, ways, caption, arguments.repetitions, arguments.threads
+    )
     real = clip_features(teacher.vae, rendered(specs, teacher))
-    rows = []
+    rows, shown = [], []
     for way in ways:
         videos = clips_of(way, specs, arguments.seeds, arguments.seed)
         rows.append(judged(way, videos, specs * arguments.seeds, real, teacher))
-    desk = desk_seconds(ways, specs[:BATCH], arguments.repetitions)
-    device = device_seconds(arguments.student, ways, arguments.repetitions, arguments.threads)
+        shown.append(videos[:SHOWN])
     rows = with_times(rows, desk, device)
     draw(rows, arguments.picture)
+    draw_clips([spec.caption for spec in specs[:SHOWN]], [way.name for way in ways], shown, arguments.clips)
     card = student.config["few_step"]
     return finish(
         "fewstep",
@@ -107,199 +81,28 @@ def main() -> int:
             "seed": arguments.seed,
             "sampling": card["sampling"],
             "sigmas": card["sigmas"],
+            "bytes": arguments.student.stat().st_size,
         },
         training={key: value for key, value in card["training"].items() if key != "recipe"},
     )
 
 
-def ways_of(teacher: PocketModel, student: PocketModel) -> list[Way]:
-    """The teacher with all its steps and with few, and the student at every number that it knows."""
-    card = read_card(student.config)
-    if card is None:
-        raise SystemExit("The student's file has no card of few-step sampling: pack it again.")
-    guidance, shift = teacher.defaults["guidance"], teacher.defaults["shift"]
-    ways = [
-        Way(f"teacher, {steps} steps", teacher, shifted_sigmas(steps, shift), guidance, False)
-        for steps in (TEACHER_STEPS, 4, 2)
-    ]
-    for steps in sorted(card.steps, reverse=True):
-        sigmas = torch.tensor(card.sigmas(steps))
-        name = f"student, {steps} step{'s' if steps > 1 else ''}"
-        ways.append(Way(name, student, sigmas, 1.0, card.sampling == RENOISE))
-    return ways
-
-
-def rendered(specs: list[ClipSpec], model: PocketModel) -> torch.Tensor:
-    """Clips of the data set for the same triples and backgrounds, drawn anew."""
-    drawn = [
-        draw_spec(random.Random(f"real/{i}/{n}"), spec.colour, spec.shape, spec.motion, spec.background)
-        for i, spec in enumerate(specs)
-        for n in range(REAL)
-    ]
-    size = model.defaults
-    return render(drawn, size["frames"], size["height"], size["width"])
-
-
-def clips_of(way: Way, specs: list[ClipSpec], seeds: int, seed: int) -> torch.Tensor:
-    """One clip per prompt and seed, `[N, 3, T, H, W]`."""
-    parts = []
-    asked = [(spec, number) for number in range(seeds) for spec in specs]
-    for first in tqdm(range(0, len(asked), BATCH), way.name):
-        window = [spec for spec, _ in asked[first : first + BATCH]]
-        parts.append(
-            generate(
-                way.model,
-                [spec.caption for spec in window],
-                seed=seed + first,
-                guidance=way.guidance,
-                motion=[spec.motion_score for spec in window],
-                sigmas=way.sigmas,
-                renoise=way.renoise,
-            )
-        )
-    return torch.cat(parts)
-
-
-def judged(
-    way: Way, videos: torch.Tensor, specs: list[ClipSpec], real: torch.Tensor, teacher: PocketModel
-) -> dict[str, Any]:
-    """What the clips of one way show."""
-    clips = [((clip.clamp(-1, 1) + 1) / 2).permute(1, 2, 3, 0) for clip in videos]
-    moved = statistics.fmean(motion(clip) for clip in clips)
-    distance = frechet_distance(clip_features(teacher.vae, videos), real)
-    found = adherence(clips, specs)
-    return {
-        "way": way.name,
-        "evaluations": way.evaluations,
-        "colour": found["colour"],
-        "shape": found["shape"],
-        "direction": found["motion"],
-        "all": found["all"],
-        "motion": moved,
-        "Frechet": distance,
-    }
-
-
-def desk_seconds(ways: list[Way], specs: list[ClipSpec], repetitions: int) -> dict[str, float]:
-    """Median seconds that the denoising of one clip takes, every way in turn."""
-    times: dict[str, list[float]] = {way.name: [] for way in ways}
-    for _ in range(repetitions):
-        for way in ways:
-            spent = _Watch()
-            denoiser = way.model.denoiser
-            hooks = [
-                denoiser.register_forward_pre_hook(lambda *_, spent=spent: spent.start()),
-                denoiser.register_forward_hook(lambda *_, spent=spent: spent.stop()),
-            ]
-            generate(
-                way.model,
-                [specs[0].caption],
-                seed=7,
-                guidance=way.guidance,
-                sigmas=way.sigmas,
-                renoise=way.renoise,
-            )
-            for hook in hooks:
-                hook.remove()
-            times[way.name].append(spent.seconds)
-    return {name: statistics.median(found) for name, found in times.items()}
-
-
-class _Watch:
-    """Seconds between pairs of calls, added up."""
-
-    def __init__(self) -> None:
-        self.seconds, self._since = 0.0, 0.0
-
-    def start(self) -> None:
-        self._since = time.perf_counter()
-
-    def stop(self) -> None:
-        self.seconds += time.perf_counter() - self._since
-
-
-class _Steps:
-    """Told of a run's progress: the seconds between the begin and the end of its sampling."""
-
-    def __init__(self) -> None:
-        self.seconds, self._since = 0.0, 0.0
-
-    def __call__(self, event: ProgressEvent) -> None:
-        if event.kind == "denoise" and event.step == 0:
-            self._since = time.perf_counter()
-        elif event.kind == "denoise" and event.step == event.total:
-            self.seconds = time.perf_counter() - self._since
-
-
-def device_seconds(student: Path, ways: list[Way], repetitions: int, threads: int) -> dict[str, float]:
-    """The same in the device's engine, every way in turn: from a denoise op's first step to its last.
-
-    What loads the network before the first step is left out, as it is on the desk.
-    """
-    times: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        bundles = {}
-        for number, way in enumerate(ways):
-            own = student if way.guidance == 1 else student.with_name(PARENT.name)
-            prompt = workflow(way, own.name)
-            plan = compile_workflow(prompt, "8", FolderLookups(own, own.parent))
-            bundles[way.name] = export_bundle(plan, own, root / str(number), cache_dir=root / "cache")
-        for _ in range(repetitions):
-            for name, bundle in bundles.items():
-                watch = _Steps()
-                run_bundle(bundle, {}, threads=threads, output_dir=root / "made", progress=watch)
-                times.setdefault(name, []).append(watch.seconds)
-    return {name: statistics.median(found) for name, found in times.items()}
-
-
-def workflow(way: Way, model_name: str) -> dict[str, Any]:
-    """Text to video in API format by this way."""
-
-    def node(class_type: str, **inputs: Any) -> dict[str, Any]:
-        return {"class_type": class_type, "inputs": inputs}
-
-    size = way.model.defaults
-    latent = {"width": size["width"], "height": size["height"], "length": size["frames"]}
-    prompt = {
-        "1": node("PocketVideoModelLoader", model_name=model_name),
-        "2": node("CLIPTextEncode", text="a red star moves left on a navy background", clip=["1", 1]),
-        "3": node("CLIPTextEncode", text="", clip=["1", 1]),
-        "4": node("PocketVideoEmptyLatent", **latent, batch_size=1),
-        "10": node("RandomNoise", noise_seed=7),
-        "11": node("CFGGuider", model=["1", 0], positive=["2", 0], negative=["3", 0], cfg=way.guidance),
-        "12": node("KSamplerSelect", sampler_name="euler"),
-        "13": node("ManualSigmas", sigmas=", ".join(f"{float(sigma):.6f}" for sigma in way.sigmas)),
-    }
-    if way.guidance == 1:
-        prompt["11"] = node("BasicGuider", model=["1", 0], conditioning=["2", 0])
-        student = {"student": "as the model says", "student.steps": way.steps}
-        prompt["12"] = node("PocketVideoFewStepSampler", sampling="as the model says", model=["1", 0])
-        prompt["13"] = node("PocketVideoFewStepSchedule", model=["1", 0], **student)
-    links = {"noise": ["10", 0], "guider": ["11", 0], "sampler": ["12", 0], "sigmas": ["13", 0]}
-    prompt["5"] = node("SamplerCustomAdvanced", **links, latent_image=["4", 0])
-    prompt["6"] = node("VAEDecode", samples=["5", 0], vae=["1", 2])
-    prompt["7"] = node("CreateVideo", images=["6", 0], fps=12.0)
-    prompt["8"] = node("SaveVideo", video=["7", 0], filename_prefix="x", format="auto", codec="auto")
-    return prompt
-
-
 def with_times(
-    rows: list[dict[str, Any]], desk: dict[str, float], device: dict[str, float]
+    rows: list[dict[str, Any]], desk: dict[str, Seconds], device: dict[str, Seconds]
 ) -> list[dict[str, Any]]:
     """Rows with the motion and the times beside the first row's."""
     base = rows[0]
-    return [
-        {
-            **{key: value for key, value in row.items() if key != "motion"},
-            "motion ratio": row["motion"] / base["motion"],
-            "desk s": desk[row["way"]],
-            "desk x": desk[row["way"]] / desk[base["way"]],
-            "device s": device[row["way"]],
-            "device x": device[row["way"]] / device[base["way"]],
-        }
-        for row in rows
-    ]
+    made = []
+    for row in rows:
+        line = {key: value for key, value in row.items() if key != "motion"}
+        line["motion ratio"] = row["motion"] / base["motion"]
+        for where, all_ in (("desk", desk), ("device", device)):
+            own, teachers = all_[row["way"]], all_[base["way"]]
+            line[f"{where} s"] = own.sampling
+            line[f"{where} x"] = own.sampling / teachers.sampling
+            line[f"{where} clip x"] = own.clip / teachers.clip
+        made.append(line)
+    return made
 
 
 def bars_of(rows: list[dict[str, Any]]) -> list[Bar]:
@@ -367,6 +170,26 @@ def draw(rows: list[dict[str, Any]], target: Path) -> None:
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     draw_chart([panel], 960, 420).save(target)
+
+
+def draw_clips(captions: list[str], names: list[str], videos: list[torch.Tensor], target: Path) -> None:
+    """A row per prompt, a column per way; in a cell, moments of the clip from its first frame to its last."""
+    rows = []
+    for number, caption in enumerate(captions):
+        pictures = [_cell(clips[number]) for clips in videos]
+        rows.append(Row(caption, pictures, names))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draw_rows(rows).save(target, quality=90)
+
+
+def _cell(clip: torch.Tensor) -> Image.Image:
+    """One clip `[3, T, H, W]` in [-1, 1] as moments below each other."""
+    pixels = ((clip.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).cpu().numpy()
+    cell = Image.new("RGB", (SIDE, MOMENTS * SIDE))
+    for place, moment in enumerate(spaced_moments(len(pixels), MOMENTS)):
+        small = Image.fromarray(pixels[moment]).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        cell.paste(small, (0, place * SIDE))
+    return cell
 
 
 if __name__ == "__main__":

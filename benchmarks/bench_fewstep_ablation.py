@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_fewstep import PARENT, TEACHER_STEPS, Way, clips_of, judged, rendered
+from bench_fewstep import PARENT
 from comfyui_pocketvideo.pocketvideo.eval.frechet import clip_features
 from comfyui_pocketvideo.pocketvideo.models import load_model
 from comfyui_pocketvideo.pocketvideo.models.sampling import shifted_sigmas
 from comfyui_pocketvideo.pocketvideo.training.data.shapes import held_out_prompts
 from comfyui_pocketvideo.pocketvideo.training.fewstep.run import RECIPES, Run, read_recipe, student_model
+from fewstep.ways import TEACHER_STEPS, Way, clips_of, judged, rendered
 from report import ROOT, Bar, finish
 
 STEPS = (1, 2)

@@ -30,7 +30,11 @@ def rows(**changes: dict[str, float]) -> list[dict[str, Any]]:
         row("student, 2 steps", 2, 1.3, **changes.get("two", {})),
         row("student, 1 step", 1, 1.5, **changes.get("one", {})),
     ]
-    seconds = {one["way"]: 0.01 * one["evaluations"] for one in made}
+    from fewstep.times import Seconds
+
+    # A clip takes half a teacher's sampling besides its own.
+    times = [(one["way"], 0.01 * one["evaluations"]) for one in made]
+    seconds = {way: Seconds(spent, spent + 0.25) for way, spent in times}
     return bench_fewstep.with_times(made, seconds, seconds)
 
 
@@ -44,6 +48,7 @@ def test_a_good_student_meets_every_bar() -> None:
     found = rows()
     assert missed(found) == []
     assert found[3]["desk x"] == pytest.approx(0.08)
+    assert found[3]["device clip x"] == pytest.approx(0.29 / 0.75)
     assert found[3]["motion ratio"] == pytest.approx(1.0)
 
 
