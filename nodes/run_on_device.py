@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..desk.request import LOSSLESS, SendRequest
+from ..desk.videos import EXTENSIONS
 from .device_inputs import bundle_inputs, device_input, fps_input, image_input
 from .host.device_names import device_id
 from .host.folders import output_place
@@ -77,8 +78,8 @@ class PocketVideoRunOnDevice(io.ComfyNode):
         )
         made = run_on_device(request, cls.hidden.unique_id)
         _, height, width, _ = made.images.shape
-        path, subfolder = output_place(filename_prefix, width, height)
-        save_video(made.video, path, cls.hidden.prompt, extra)
+        path, subfolder = output_place(filename_prefix, width, height, extension=EXTENSIONS[made.mime])
+        save_video(made, path, cls.hidden.prompt, extra)
         shown = ui.PreviewVideo([ui.SavedResult(path.name, subfolder, io.FolderType.output)]).as_dict()
         words = ui.PreviewText(made.summary).as_dict()
         return io.NodeOutput(made.images, ui={**shown, **words, "pocketvideo": [made.report]})

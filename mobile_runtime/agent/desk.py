@@ -21,6 +21,7 @@ import aiohttp
 
 from .errors import AgentError, DeskUnreachable, certificate_trouble
 from .lane import CONNECT_SECONDS, MAX_REFUSAL, SILENCE_SECONDS, Lane, refusal_of
+from .shelf import MIMES
 
 MAX_CERTIFICATE = 64 * 1024
 MAX_MANIFEST = 64 * 1024 * 1024
@@ -218,9 +219,9 @@ class Desk:
             pass
 
     async def send_video(self, job_id: str, path: Path) -> None:
-        """PUT /v1/jobs/{job_id}/result/video."""
+        """PUT /v1/jobs/{job_id}/result/video: MP4 or WebP, as the file's ending says."""
         data = await asyncio.to_thread(path.read_bytes)
-        headers = {"Content-Type": "video/mp4", "Content-Length": str(len(data))}
+        headers = {"Content-Type": MIMES[path.suffix], "Content-Length": str(len(data))}
         async with self._answer(
             "PUT", f"/v1/jobs/{job_id}/result/video", headers=headers, data=_chunks(memoryview(data))
         ):

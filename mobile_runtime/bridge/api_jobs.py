@@ -13,7 +13,7 @@ from .core import BridgeCore
 from .errors import ApiError
 from .guards import CORE, Fields, device_of, read_body, read_json
 from .jobs import Job, JobEvent
-from .media import check_mp4, frame_shape
+from .media import check_video, frame_shape
 from .plain import plain_line
 
 STAGES = ("download", "verify", "self_test", "run", "upload")
@@ -72,9 +72,9 @@ async def receive_video(request: web.Request) -> web.Response:
     """PUT /v1/jobs/{job_id}/result/video."""
     job, attempt = _open_slot(request, "video")
     body = await read_body(request)
-    check_mp4(body)
+    check_video(body, request.content_type)
     _still_open(job, attempt, "video")
-    job.video = bytes(body)
+    job.video, job.mime = bytes(body), request.content_type
     return web.Response(status=204)
 
 

@@ -58,6 +58,7 @@ class Job:
     fruitless: int = 0
     frames: np.ndarray[Any, Any] | None = None
     video: bytes | None = None
+    mime: str = ""  # the video's, once that is here
     report: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     events: queue.SimpleQueue[JobEvent] = field(default_factory=queue.SimpleQueue)

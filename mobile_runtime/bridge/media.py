@@ -20,12 +20,16 @@ WEBP_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b
 
 def check_file(path: Path, mime: str) -> None:
     """Walk a file of at least one byte by its kind; ApiError 400 `wrong_kind` if it is another."""
-    check = {"video/mp4": check_mp4, "image/webp": check_webp}[mime]
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            check(data)
+            check_video(data, mime)
         except ApiError as error:
             raise ApiError(400, "wrong_kind", error.message) from None
+
+
+def check_video(data: bytes | bytearray | mmap.mmap, mime: str) -> None:
+    """Walk a video of a content type that a route takes; ApiError 400 `bad_request` names what is wrong."""
+    {"video/mp4": check_mp4, "image/webp": check_webp}[mime](data)
 
 
 def frame_shape(frames: str, height: str, width: str, length: int) -> tuple[int, int, int]:

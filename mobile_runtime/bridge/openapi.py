@@ -111,7 +111,7 @@ OPERATIONS: dict[str, Operation] = {
         ),
         errors=OVER,
     ),
-    "PUT /v1/jobs/{job_id}/result/video": Operation("The video, MP4.", NOTHING, errors=OVER),
+    "PUT /v1/jobs/{job_id}/result/video": Operation("The video, MP4 or animated WebP.", NOTHING, errors=OVER),
     "POST /v1/jobs/{job_id}/done": Operation(
         "The job is done.", NOTHING, DONE, errors={409: "incomplete", 410: "the job is over"}
     ),

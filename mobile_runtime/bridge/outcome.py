@@ -42,7 +42,11 @@ class InstallResult:
 
 @dataclass(frozen=True)
 class JobResult(InstallResult):
-    """What a device made: `frames` uint8 [T, H, W, 3], the MP4's bytes, and as of an install."""
+    """What a device made: `frames` uint8 [T, H, W, 3], the video's bytes, and as of an install.
+
+    `mime` is the video's: `video/mp4`, or `image/webp` of a device that can encode nothing else.
+    """
 
     frames: np.ndarray[Any, Any]
     video: bytes
+    mime: str

@@ -53,7 +53,7 @@ ROUTES: tuple[Route, ...] = (
         512 * MIB,
         query=SHAPE,
     ),
-    Route("PUT", "/v1/jobs/{job_id}/result/video", PAIRED, api_jobs.receive_video, MP4, 256 * MIB),
+    Route("PUT", "/v1/jobs/{job_id}/result/video", PAIRED, api_jobs.receive_video, MP4, 256 * MIB, (WEBP,)),
     Route("POST", "/v1/jobs/{job_id}/done", PAIRED, api_jobs.finish_job, JSON, 64 * KIB),
     Route("POST", "/v1/jobs/{job_id}/failed", PAIRED, api_jobs.fail_job, JSON, 8 * KIB),
     Route("POST", "/v1/results", PAIRED, api_results.announce, JSON, 64 * KIB),

@@ -56,7 +56,7 @@ class Bridge(Listening):
             raise BridgeError("The device's result was lost at the desk; queue the workflow again.")
         frames, video = job.frames, job.video
         job.frames = job.video = None
-        return JobResult(*cost, frames=frames, video=video)
+        return JobResult(*cost, frames=frames, video=video, mime=job.mime)
 
     def install(
         self,

@@ -14,7 +14,7 @@ import torch
 
 from ...desk.errors import missing
 from ...desk.request import SendRequest
-from ...desk.videos import MP4, tagged_video
+from ...desk.videos import tagged_video
 from .desk import host_desk
 from .lookups import HostLookups
 from .progress import NodeProgress
@@ -29,13 +29,14 @@ STAGES = {"export": 0.3, "download": 0.2, "verify": 0.03, "self_test": 0.05, "ru
 
 @dataclass(frozen=True)
 class Made:
-    """What came back: `images` float32 `[T, H, W, 3]` in 0..1, the MP4's bytes, and a line about the run.
+    """What came back: `images` float32 `[T, H, W, 3]` in 0..1, the video's bytes, its mime, a line about it.
 
     `report` is that line in full, as JSON: seconds, bytes, the plan's operations, the device's report.
     """
 
     images: torch.Tensor
     video: bytes
+    mime: str
     summary: str
     report: dict[str, Any]
 
@@ -74,19 +75,19 @@ def run_on_device(request: SendRequest, node_id: str) -> Made:
     }
     summary = _summary(result)
     progress.update(1.0, summary, "upload")
-    return Made(images, result.video, summary, report)
+    return Made(images, result.video, result.mime, summary, report)
 
 
-def save_video(video: bytes, path: Path, prompt: dict[str, Any], extra: dict[str, Any] | None) -> None:
-    """Write a device's MP4 with the metadata that Save Video writes. Raises DeskError."""
+def save_video(made: Made, path: Path, prompt: dict[str, Any], extra: dict[str, Any] | None) -> None:
+    """Write a device's video with the metadata that the host's own nodes write. Raises DeskError."""
     from comfy.cli_args import args
 
     tags = {} if args.disable_metadata else {**(extra or {}), "prompt": prompt}
     with tempfile.TemporaryDirectory(prefix=".pocketvideo-", dir=path.parent) as folder:
-        given, made = Path(folder) / "given.mp4", Path(folder) / "made.mp4"
-        given.write_bytes(video)
-        tagged_video(given, MP4, made, tags)
-        made.replace(path)
+        given, tagged = Path(folder) / "given", Path(folder) / "tagged"
+        given.write_bytes(made.video)
+        tagged_video(given, made.mime, tagged, tags)
+        tagged.replace(path)
 
 
 def _push(device: str, bundle: Bundle, progress: NodeProgress) -> JobResult:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from comfyui_pocketvideo.mobile_runtime.agent.home import Home
+from PIL import Image, ImageSequence
 
 from demo.device import ReferenceDevice, desk, forget_all
 from host.client import ComfyClient
@@ -17,6 +22,8 @@ from host.leap_graphs import REPORT, with_leap
 from host.leap_graphs import graph as sampling
 from host.pocket import install_random_model, message, psnr, read_frames, read_video
 from host.server import ComfyServer
+from unit.bridge.client import Client, client_for
+from unit.bridge.conftest import wait_for
 
 JSON = dict[str, Any]
 RUN = "60"
@@ -136,6 +143,44 @@ def test_the_device_leaps_at_the_desks_step_to_the_same_video(client: ComfyClien
     theirs = read_frames(client, run.node_files("61"))
     ours = read_frames(client, desk_run.node_files("62"))
     assert psnr(theirs, ours) >= 40
+
+
+def test_the_video_of_a_device_without_an_mp4_encoder_is_an_animated_webp(
+    client: ComfyClient, device: ReferenceDevice
+) -> None:
+    """Played by hand, in the place of the agent, which has every encoder."""
+    frames = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    device.rest()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(send_webp, client_for(Home(device.home).pairings()[0]), frames)
+            run = client.run(running(text_to_video("", steps=1)), timeout=900).require_success()
+            sent.result(30)
+    finally:
+        device.run()
+    (saved,) = run.node_files(RUN)
+    assert saved.filename.endswith(".webp")
+    with Image.open(io.BytesIO(client.view(saved))) as picture:
+        shown = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(picture)]
+        assert json.loads(picture.getexif()[0x0110].removeprefix("prompt:"))[RUN]
+    assert np.array_equal(np.stack(shown), frames)
+    assert psnr(read_frames(client, run.node_files("61")), frames) >= 40
+
+
+def send_webp(played: Client, frames: np.ndarray) -> None:
+    """Take a run, and end it with these frames and a WebP of them."""
+    job = wait_for(lambda: (answer := played.get("/v1/jobs/next?wait=5")).status == 200 and answer.json, 600)
+    stills = [Image.fromarray(frame) for frame in frames]
+    made = io.BytesIO()
+    stills[0].save(made, "WEBP", save_all=True, append_images=stills[1:], lossless=True, duration=100)
+    path = f"/v1/jobs/{job['job_id']}"
+    parts = (
+        ("frames?frames=3&height=64&width=64", frames.tobytes(), "application/octet-stream"),
+        ("video", made.getvalue(), "image/webp"),
+    )
+    for name, data, kind in parts:
+        assert played.send("PUT", f"{path}/result/{name}", data, {"Content-Type": kind}).status == 204
+    assert played.send("POST", f"{path}/done", {"report": {}}).status == 204
 
 
 @pytest.mark.usefixtures("device")

@@ -6,7 +6,6 @@ import hashlib
 import os
 import socket
 import ssl
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,20 +20,9 @@ from comfyui_pocketvideo.mobile_runtime.bridge.results import Announced
 
 from unit.bridge.client import Answer, Client, client_for
 from unit.bridge.conftest import pair_device, wait_for
-from unit.bridge.work import box
+from unit.bridge.work import PICTURE, box, webp
 
 VIDEO = box(b"ftyp", b"isom\0\0\0\0") + box(b"mdat", os.urandom(300_000)) + box(b"moov", b"index")
-
-
-def webp(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A WebP file of these chunks."""
-    body = b"".join(
-        struct.pack("<4sI", kind, len(data)) + data + b"\0" * (len(data) % 2) for kind, data in chunks
-    )
-    return struct.pack("<4sI4s", b"RIFF", len(body) + 4, b"WEBP") + body
-
-
-PICTURE = webp((b"VP8X", bytes(10)), (b"ANIM", bytes(6)), (b"ANMF", bytes(17)), (b"EXIF", b"abc"))
 
 
 class Desk:

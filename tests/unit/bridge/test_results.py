@@ -13,7 +13,7 @@ from comfyui_pocketvideo.mobile_runtime.bridge import Bridge, JobResult
 
 from unit.bridge.client import Client, client_for
 from unit.bridge.conftest import pair_device
-from unit.bridge.work import FRAMES, MP4, RAW, SHAPE, VIDEO, box, deliver, take
+from unit.bridge.work import FRAMES, MP4, PICTURE, RAW, SHAPE, VIDEO, box, deliver, take
 
 
 def test_t18_each_part_counts_once(client: Client, running: tuple[Future[JobResult], str]) -> None:
@@ -104,6 +104,24 @@ def test_t18_only_a_plain_mp4_is_taken_for_a_video(
     answer = client.send("PUT", f"{path}/result/video", video, MP4)
     assert (answer.status, answer.code) == (400, "bad_request")
     assert client.send("PUT", f"{path}/result/video", VIDEO, MP4).status == 204
+
+
+def test_an_animated_webp_is_taken_for_a_video_and_nothing_else_under_its_name(
+    client: Client, running: tuple[Future[JobResult], str]
+) -> None:
+    future, path = running
+    picture = {"Content-Type": "image/webp"}
+    wrong = [
+        client.send("PUT", f"{path}/result/video", data, kind)
+        for data, kind in ((VIDEO, picture), (PICTURE, MP4), (PICTURE + b"PK", picture))
+    ]
+    assert [answer.code for answer in wrong] == ["bad_request"] * 3
+    assert client.send("PUT", f"{path}/result/video", PICTURE, {"Content-Type": "image/png"}).status == 415
+    assert client.send("PUT", f"{path}/result/video", PICTURE, picture).status == 204
+    assert client.send("PUT", f"{path}/result/frames?{SHAPE}", FRAMES.tobytes(), RAW).status == 204
+    assert client.send("POST", f"{path}/done", {"report": {}}).status == 204
+    result = future.result(10)
+    assert (result.video, result.mime) == (PICTURE, "image/webp")
 
 
 def test_t18_done_needs_both_parts(client: Client, running: tuple[Future[JobResult], str]) -> None:

@@ -32,7 +32,7 @@ def test_a_job_goes_out_and_its_result_comes_home(pushes: Pushes, client: Client
     deliver(client, job, {"seconds": 1.5})
     result = future.result(10)
     assert np.array_equal(result.frames, FRAMES)
-    assert result.video == VIDEO
+    assert (result.video, result.mime) == (VIDEO, "video/mp4")
     assert result.report == {"seconds": 1.5}
     assert result.attempts == 1 and result.sent_bytes == 0
     assert result.bundle_bytes == sum(entry["bytes"] for entry in bundle.files.values())

@@ -26,6 +26,17 @@ def box(kind: bytes, body: bytes = b"") -> bytes:
 VIDEO = box(b"ftyp", b"isom\0\0\0\0") + box(b"free") + box(b"mdat", b"frames") + box(b"moov", b"index")
 
 
+def webp(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A WebP file of these chunks."""
+    body = b"".join(
+        struct.pack("<4sI", kind, len(data)) + data + b"\0" * (len(data) % 2) for kind, data in chunks
+    )
+    return struct.pack("<4sI4s", b"RIFF", len(body) + 4, b"WEBP") + body
+
+
+PICTURE = webp((b"VP8X", bytes(10)), (b"ANIM", bytes(6)), (b"ANMF", bytes(17)), (b"EXIF", b"abc"))
+
+
 class Pushes:
     """Pushes running in threads, as ComfyUI's executor thread does; collected at the test's end."""
 

@@ -100,13 +100,13 @@ export async function doJob(
 }
 
 async function upload(job: Job, desk: Desk, made: Generated, signal: AbortSignal): Promise<void> {
-  const { encodeMp4 } = await import("../video/encode");
-  const { blob } = await encodeMp4(made);
+  const { encode } = await import("../video/encode");
+  const { blob, mime } = await encode(made, made.webp !== null);
   const size = `frames=${made.frames.length}&height=${made.height}&width=${made.width}`;
   const path = `/v1/jobs/${job.jobId}/result`;
   const frames = concatenate(made.frames.map(withoutAlpha));
   await put(desk, `${path}/frames?${size}`, frames, "application/octet-stream", signal);
-  await put(desk, `${path}/video`, blob, "video/mp4", signal);
+  await put(desk, `${path}/video`, blob, mime, signal);
 }
 
 async function put(

@@ -37,8 +37,8 @@ export async function encode(frames: Frames, preferWebp = false): Promise<Video>
   return encodeMp4(frames);
 }
 
-/** An MP4, as the desk's jobs want it. Raises AppError `encoder_missing` where the browser can encode nothing. */
-export async function encodeMp4(frames: Frames): Promise<Video> {
+/** An MP4. Raises AppError `encoder_missing` where the browser can encode none. */
+async function encodeMp4(frames: Frames): Promise<Video> {
   for (const codec of CODECS) {
     if (!(await canEncode(codec, frames))) continue;
     const target = new BufferTarget();
