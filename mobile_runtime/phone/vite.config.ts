@@ -1,7 +1,7 @@
 import { defaultClientConditions } from "vite";
 import { defineConfig } from "vitest/config";
 import project from "./package.json" with { type: "json" };
-import { fasterRuntimeFiles } from "./tooling/gemm/fasterRuntime.ts";
+import { fasterRuntimeFiles } from "./tooling/kernels/fasterRuntime.ts";
 import { licenceFile } from "./tooling/licences.ts";
 import { precache } from "./tooling/precache.ts";
 

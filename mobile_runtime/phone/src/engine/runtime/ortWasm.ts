@@ -1,5 +1,5 @@
 /**
- * onnxruntime-web for the processor alone, with a faster product of matrices (tooling/gemm). Two builds of it:
+ * onnxruntime-web for the processor alone, with kernels of our own (tooling/kernels). Two builds of it:
  * where the browser has relaxed SIMD, one that multiplies and adds at once.
  */
 

@@ -1,5 +1,5 @@
 import { defaultClientConditions, defineConfig } from "vite";
-import { fasterRuntimeFiles } from "../../../tooling/gemm/fasterRuntime.ts";
+import { fasterRuntimeFiles } from "../../../tooling/kernels/fasterRuntime.ts";
 
 /** Builds the engine without the app; the folder to build into comes by the command line (--outDir). */
 export default defineConfig({

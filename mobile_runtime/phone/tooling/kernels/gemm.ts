@@ -15,7 +15,7 @@
 import type { Code } from "./assembler.ts";
 import * as wasm from "./assembler.ts";
 
-export interface KernelOptions {
+export interface GemmOptions {
   /** Add to C instead of overwriting it. */
   readonly adding: boolean;
   /** Multiply and add in one instruction, of relaxed SIMD. */
@@ -26,7 +26,8 @@ const FLOAT = 4;
 const VECTOR = 4 * FLOAT;
 /** Columns of a tile: two vectors. A panel has two such halves. */
 const COLUMNS = 8;
-const PANEL_ROW = 16 * FLOAT;
+const PANEL = 16;
+const PANEL_ROW = PANEL * FLOAT;
 /** Steps of k in one turn of the innermost loop. */
 const UNROLLED = 4;
 /** More rows than these spill registers on 16; a product that is not fused needs one for itself. */
@@ -35,11 +36,11 @@ const ROWS = { fused: 6, plain: 5 } as const;
 const { get, set, constant, four } = wasm;
 
 /** The body of the function, to be put in the place of MLAS's. */
-export function kernel(options: KernelOptions): Uint8Array {
-  return new Kernel(options).body();
+export function gemm(options: GemmOptions): Uint8Array {
+  return new Gemm(options).body();
 }
 
-class Kernel {
+class Gemm {
   private readonly most: number;
   private numbers = 0;
   private vectors = 0;
@@ -60,7 +61,10 @@ class Kernel {
   private readonly place = this.number();
   private readonly steps = this.number();
   private readonly rowsLeft = this.number();
-  private readonly second = this.number();
+  /** Columns from the tile's first one on. */
+  private readonly columns = this.number();
+  /** Bytes from a panel's first column to the tile's. */
+  private readonly half = this.number();
   private readonly pointers: readonly number[];
 
   private readonly scale: number;
@@ -68,7 +72,7 @@ class Kernel {
   private readonly weights: readonly [number, number];
   private readonly sums: readonly (readonly [number, number])[];
 
-  constructor(private readonly options: KernelOptions) {
+  constructor(private readonly options: GemmOptions) {
     this.most = options.fused ? ROWS.fused : ROWS.plain;
     this.pointers = Array.from({ length: this.most }, () => this.number());
     // Vectors come after all numbers.
@@ -86,15 +90,13 @@ class Kernel {
       get(this.alpha),
       four.spread,
       set(this.scale),
-      constant(0),
-      set(this.second),
-      wasm.loop([...this.allRows(), ...this.nextColumns()]),
+      wasm.loop([...this.allRows(), ...this.nextPanel()]),
       get(this.countM),
     ];
     return wasm.functionBody(this.numbers, this.vectors, code);
   }
 
-  /** Eight columns of C, for every row. */
+  /** A panel's columns of C, for every row. */
   private allRows(): Code[] {
     const copies = [
       [this.a, this.rowA],
@@ -106,33 +108,36 @@ class Kernel {
       ...copies.flatMap(([from, to]) => [get(from), set(to)]),
       wasm.loop([
         ...[get(this.rowsLeft), constant(this.most), wasm.below, wasm.leaveIf],
-        ...this.tile(this.most),
+        ...this.halves(this.most),
         ...this.move(this.rowA, this.most, this.strideA),
         ...this.move(this.rowC, this.most, this.strideC),
         ...[get(this.rowsLeft), constant(this.most), wasm.subtract, set(this.rowsLeft)],
       ]),
       // What is left is one tile of fewer rows.
-      ...rest.map((rows) => wasm.when([get(this.rowsLeft), constant(rows), wasm.equal], this.tile(rows))),
+      ...rest.map((rows) => wasm.when([get(this.rowsLeft), constant(rows), wasm.equal], this.halves(rows))),
     ];
   }
 
-  /** Go on by eight columns, or leave the loop over them. */
-  private nextColumns(): Code[] {
-    const half = COLUMNS * FLOAT;
+  /** Go on by a panel, which is K rows long, or leave the loop over them. */
+  private nextPanel(): Code[] {
     return [
-      ...[get(this.countN), constant(COLUMNS), wasm.atMost, wasm.leaveIf],
-      ...[get(this.countN), constant(COLUMNS), wasm.subtract, set(this.countN)],
-      ...[get(this.c), constant(half), wasm.add, set(this.c)],
-      wasm.when(
-        [get(this.second)],
-        // The next panel is K rows after this one's beginning.
-        [
-          ...[get(this.b), get(this.countK), constant(PANEL_ROW), wasm.multiply, wasm.add],
-          ...[constant(half), wasm.subtract, set(this.b)],
-        ],
-        [get(this.b), constant(half), wasm.add, set(this.b)],
-      ),
-      ...[get(this.second), wasm.isZero, set(this.second)],
+      ...[get(this.countN), constant(PANEL), wasm.atMost, wasm.leaveIf],
+      ...[get(this.countN), constant(PANEL), wasm.subtract, set(this.countN)],
+      ...[get(this.c), constant(PANEL * FLOAT), wasm.add, set(this.c)],
+      ...[get(this.b), get(this.countK), constant(PANEL_ROW), wasm.multiply, wasm.add, set(this.b)],
+    ];
+  }
+
+  /** Both halves of a panel for `rows` rows, one after the other while these rows of A are near. */
+  private halves(rows: number): Code[] {
+    return [
+      ...[get(this.countN), set(this.columns), constant(0), set(this.half)],
+      wasm.loop([
+        ...this.tile(rows),
+        ...[get(this.half), get(this.columns), constant(COLUMNS), wasm.atMost, wasm.or, wasm.leaveIf],
+        ...[get(this.columns), constant(COLUMNS), wasm.subtract, set(this.columns)],
+        ...[constant(COLUMNS * FLOAT), set(this.half)],
+      ]),
     ];
   }
 
@@ -140,18 +145,18 @@ class Kernel {
   private tile(rows: number): Code[] {
     const sums = this.sums.slice(0, rows).flat();
     return [
-      ...this.point(rows, this.rowA, this.strideA),
-      ...[get(this.b), set(this.place), get(this.countK), set(this.steps)],
+      ...this.point(rows, [get(this.rowA)], this.strideA),
+      ...[get(this.b), get(this.half), wasm.add, set(this.place), get(this.countK), set(this.steps)],
       ...sums.flatMap((sum) => [four.zero, set(sum)]),
       wasm.loop([
         ...[get(this.steps), constant(UNROLLED), wasm.below, wasm.leaveIf],
         ...this.multiply(rows, UNROLLED),
       ]),
       wasm.loop([...[get(this.steps), wasm.isZero, wasm.leaveIf], ...this.multiply(rows, 1)]),
-      ...this.point(rows, this.rowC, this.strideC),
+      ...this.point(rows, [get(this.rowC), get(this.half), wasm.add], this.strideC),
       ...sums.flatMap((sum) => [get(sum), get(this.scale), four.multiply, set(sum)]),
       wasm.when(
-        [get(this.countN), constant(COLUMNS), wasm.atLeast],
+        [get(this.columns), constant(COLUMNS), wasm.atLeast],
         this.rowsOf(rows).flatMap(({ pointer, sum }) => [
           ...this.store(pointer, sum[0], 0, four.load, four.store),
           ...this.store(pointer, sum[1], VECTOR, four.load, four.store),
@@ -191,7 +196,7 @@ class Kernel {
   /** Fewer than eight columns, by the bits of their number. */
   private storeSome(pointer: number, sum: readonly [number, number]): Code[] {
     const [first, second] = sum;
-    const has = (columns: number) => [get(this.countN), constant(columns), wasm.and];
+    const has = (columns: number) => [get(this.columns), constant(columns), wasm.and];
     const on = (columns: number) => [get(pointer), constant(columns * FLOAT), wasm.add, set(pointer)];
     return [
       wasm.when(has(4), [
@@ -220,12 +225,12 @@ class Kernel {
   }
 
   /** The row pointers of a tile: one stride after another. */
-  private point(rows: number, first: number, stride: number): Code[] {
+  private point(rows: number, first: readonly Code[], stride: number): Code[] {
     return this.pointers
       .slice(0, rows)
       .flatMap((pointer, row) =>
         row === 0
-          ? [get(first), set(pointer)]
+          ? [...first, set(pointer)]
           : [get(this.pointers[row - 1] as number), get(stride), wasm.add, set(pointer)],
       );
   }

@@ -1,5 +1,5 @@
 /**
- * onnxruntime-web with the matrix kernel of this folder, as `pocketvideo-runtime/<name>?url`.
+ * onnxruntime-web with the kernels of this folder, as `pocketvideo-runtime/<name>?url`.
  *
  * Two files, of which a phone loads one: with relaxed SIMD, where the browser has it, and without.
  */
@@ -8,38 +8,41 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Plugin } from "vite";
-import { type KernelOptions, kernel } from "./kernel.ts";
+import { type GemmOptions, gemm } from "./gemm.ts";
+import { logistic } from "./logistic.ts";
 import { withBodies } from "./module.ts";
 
-/** MlasSgemmKernelZero and MlasSgemmKernelAdd of the runtime that package-lock.json names, by their digests. */
+/** MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic of the runtime in package-lock.json. */
 export const MLAS_KERNELS = {
   zero: "f7728808b5f87253962b9f639f830459c0961fbc2cd2f8463534e97ae5a7e534",
   add: "9e72cc3a5fb5a445d440bf86c3de4b8bb338ee3773f763c730af6227034c8f08",
+  logistic: "b8a97ab4ed9bc350976d252bb8befd1bd933bba550caec66a8383fe79b1eac82",
 } as const;
 
 const PREFIX = "pocketvideo-runtime/";
 const PACKAGES = join(import.meta.dirname, "..", "..", "node_modules");
 /** The runtime as it comes from npm. */
 export const SOURCE = join(PACKAGES, "onnxruntime-web", "dist", "ort-wasm-simd-threaded.wasm");
-const FILES: Readonly<Record<string, Pick<KernelOptions, "fused">>> = {
+const FILES: Readonly<Record<string, Pick<GemmOptions, "fused">>> = {
   "ort-wasm-simd-threaded-plain.wasm": { fused: false },
   "ort-wasm-simd-threaded-fused.wasm": { fused: true },
 };
 
-/** A runtime with our kernel. Throws an Error where its bytes are not those that the kernel was made for. */
+/** A runtime with our kernels. Throws an Error where its bytes are not those that they were made for. */
 export function fasterRuntime(source: Uint8Array, fused: boolean): Uint8Array {
   try {
     return withBodies(
       source,
       new Map([
-        [MLAS_KERNELS.zero, kernel({ adding: false, fused })],
-        [MLAS_KERNELS.add, kernel({ adding: true, fused })],
+        [MLAS_KERNELS.zero, gemm({ adding: false, fused })],
+        [MLAS_KERNELS.add, gemm({ adding: true, fused })],
+        [MLAS_KERNELS.logistic, logistic(fused)],
       ]),
     );
   } catch (error) {
     throw new Error(
-      `${SOURCE} is not the one that tooling/gemm was made for (${error instanceof Error ? error.message : error});` +
-        " install by the lock file, or find the digests of its two kernels (docs/phone-engine.md).",
+      `${SOURCE} is not the one that tooling/kernels was made for (${error instanceof Error ? error.message : error});` +
+        " install by the lock file, or find the digests of these kernels (docs/phone-engine.md).",
     );
   }
 }

@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { beforeAll, expect, test } from "vitest";
 import { hasFusedSimd } from "../../src/engine/runtime/simd";
-import { unsigned } from "../../tooling/gemm/assembler";
-import { fasterRuntime, MLAS_KERNELS, SOURCE } from "../../tooling/gemm/fasterRuntime";
-import { kernel } from "../../tooling/gemm/kernel";
-import { bodyOf, withBodies } from "../../tooling/gemm/module";
+import { unsigned } from "../../tooling/kernels/assembler";
+import { fasterRuntime, MLAS_KERNELS, SOURCE } from "../../tooling/kernels/fasterRuntime";
+import { gemm } from "../../tooling/kernels/gemm";
+import { logistic } from "../../tooling/kernels/logistic";
+import { bodyOf, withBodies } from "../../tooling/kernels/module";
 
 type Gemm = (
   a: number,
@@ -18,6 +19,8 @@ type Gemm = (
   strideC: number,
   alpha: number,
 ) => number;
+
+type Logistic = (input: number, output: number, count: number) => void;
 
 interface Shape {
   readonly m: number;
@@ -42,18 +45,18 @@ beforeAll(() => {
 test.each([
   ["zero", false],
   ["add", true],
-] as const)("without fusing, the kernel gives the bits of the one that it replaces: %s", (name, adding) => {
-  const theirs = load(bodyOf(runtime(), MLAS_KERNELS[name]));
-  const ours = load(kernel({ adding, fused: false }));
+] as const)("without fusing, a product has the bits of the one that is replaced: %s", (name, adding) => {
+  const theirs = load<Gemm>(GEMM, bodyOf(runtime(), MLAS_KERNELS[name]));
+  const ours = load<Gemm>(GEMM, gemm({ adding, fused: false }));
   for (const shape of SHAPES) expect(product(ours, shape), told(shape)).toEqual(product(theirs, shape));
 });
 
 test.each([
   ["zero", false],
   ["add", true],
-] as const)("fused, it differs by rounding alone: %s", (name, adding) => {
-  const theirs = load(bodyOf(runtime(), MLAS_KERNELS[name]));
-  const ours = load(kernel({ adding, fused: true }));
+] as const)("fused, a product differs by rounding alone: %s", (name, adding) => {
+  const theirs = load<Gemm>(GEMM, bodyOf(runtime(), MLAS_KERNELS[name]));
+  const ours = load<Gemm>(GEMM, gemm({ adding, fused: true }));
   for (const shape of SHAPES) {
     const wanted = product(theirs, shape);
     const got = product(ours, shape);
@@ -65,12 +68,33 @@ test.each([
   }
 });
 
-test("the whole runtime is a module with either kernel, and only the two functions change", () => {
+test("without fusing, a logistic has the bits of the one that is replaced; fused, it differs by rounding", () => {
+  const theirs = load<Logistic>(LOGISTIC, bodyOf(runtime(), MLAS_KERNELS.logistic));
+  const plain = load<Logistic>(LOGISTIC, logistic(false));
+  const fused = load<Logistic>(LOGISTIC, logistic(true));
+  const special = [0, -0, 18, -18, 40, -1e30, Infinity, -Infinity, NaN, 1e-40];
+  const values = Float32Array.from(
+    { length: 200 },
+    (_, index) => special[index % 20] ?? 30 * Math.sin(index),
+  );
+  // Every number that is left over by sixteen, by four, and by one.
+  for (let count = 0; count <= 40; count++) {
+    const input = values.subarray(count, 5 * count);
+    const wanted = mapped(theirs, input);
+    expect(mapped(plain, input)).toEqual(wanted);
+    for (const [index, value] of mapped(fused, input).entries())
+      if (Number.isNaN(wanted[index])) expect(value).toBeNaN();
+      else expect(value).toBeCloseTo(wanted[index] ?? 0, 6);
+  }
+  expect([...mapped(fused, Float32Array.of(-100, 0, 100))]).toEqual([0, 0.5, 1]);
+});
+
+test("the whole runtime is a module with either set of kernels, and nothing else in it changes", () => {
   for (const fused of [false, true]) {
     const made = fasterRuntime(runtime(), fused);
     expect(WebAssembly.validate(made as BufferSource)).toBe(true);
-    expect(() => bodyOf(made, MLAS_KERNELS.zero)).toThrow("0 functions");
-    expect(() => bodyOf(made, MLAS_KERNELS.add)).toThrow("0 functions");
+    for (const digest of Object.values(MLAS_KERNELS))
+      expect(() => bodyOf(made, digest)).toThrow("0 functions");
   }
   const same = new Map([[MLAS_KERNELS.zero, bodyOf(runtime(), MLAS_KERNELS.zero)]]);
   const again = withBodies(runtime(), same);
@@ -94,20 +118,33 @@ function told({ m, n, k }: Shape): string {
 
 const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });
 
-/** A module of one function: eight numbers and a float to a number, on the memory above. */
-function load(body: Uint8Array): Gemm {
+/** The types of the functions: numbers of 32 bits, a float, and what comes back. */
+const GEMM = [9, ...new Array<number>(8).fill(0x7f), 0x7d, 1, 0x7f];
+const LOGISTIC = [3, 0x7f, 0x7f, 0x7f, 0];
+
+/** A module of one function, on the memory above. */
+function load<Kernel>(type: number[], body: Uint8Array): Kernel {
   const section = (id: number, content: number[]) => [id, ...unsigned(content.length), ...content];
   const name = (text: string) => [text.length, ...new TextEncoder().encode(text)];
   const module = Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-    ...section(1, [1, 0x60, 9, ...new Array<number>(8).fill(0x7f), 0x7d, 1, 0x7f]),
+    ...section(1, [1, 0x60, ...type]),
     ...section(2, [1, ...name("e"), ...name("m"), 2, 3, ...unsigned(32), ...unsigned(32)]),
     ...section(3, [1, 0]),
     ...section(7, [1, ...name("f"), 0, 0]),
     ...section(10, [1, ...unsigned(body.length), ...body]),
   ]);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module), { e: { m: memory } });
-  return instance.exports.f as Gemm;
+  return instance.exports.f as Kernel;
+}
+
+/** What a logistic makes of numbers, in place as onnxruntime calls it, with what lies behind them. */
+function mapped(logistic: Logistic, values: Float32Array): Float32Array {
+  const floats = new Float32Array(memory.buffer, 256, values.length + 8).fill(7);
+  floats.set(values);
+  logistic(256, 256, values.length);
+  expect([...floats.subarray(values.length)]).toEqual(new Array(8).fill(7));
+  return floats.slice(0, values.length);
 }
 
 /** C after a product, with what lies around it: nothing beside C's own columns may change. */

@@ -1,4 +1,4 @@
-/** The few WebAssembly instructions that the matrix kernel is made of, as bytes. */
+/** The few WebAssembly instructions that the kernels are made of, as bytes. */
 
 /** An instruction, or several, as bytes. */
 export type Code = readonly number[];
@@ -43,6 +43,7 @@ export const subtract: Code = [0x6b];
 export const multiply: Code = [0x6c];
 export const shiftLeft: Code = [0x74];
 export const and: Code = [0x71];
+export const or: Code = [0x72];
 export const isZero: Code = [0x45];
 export const equal: Code = [0x46];
 export const below: Code = [0x49];
@@ -52,6 +53,10 @@ export const atLeast: Code = [0x4f];
 /** Floats, four at a time. Addresses are taken from the stack, plus `offset` bytes. */
 export const four = {
   zero: [...vector(0x0c), ...new Array<number>(16).fill(0)] as Code,
+  constant: (value: number): Code => [
+    ...vector(0x0c),
+    ...new Uint8Array(Float32Array.of(value, value, value, value).buffer),
+  ],
   load: (offset: number): Code => [...vector(0x00), ...at(2, offset)],
   loadTwo: (offset: number): Code => [...vector(0x5d), ...at(2, offset)],
   loadOne: (offset: number): Code => [...vector(0x5c), ...at(2, offset)],
@@ -62,6 +67,10 @@ export const four = {
   spread: vector(0x13),
   add: vector(0xe4),
   multiply: vector(0xe6),
+  divide: vector(0xe7),
+  /** a, or b where b is less (more): what is not a number stays where it comes first. */
+  least: vector(0xea),
+  most: vector(0xeb),
   /** a * b + c with one rounding where the processor can, else with two: relaxed SIMD. */
   multiplyAdd: vector(0x105),
   /** Two of the same on the stack: their upper half becomes the lower one. */
