@@ -12,6 +12,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from .sharding import like, whole
+
 # The quintic of the Muon paper: pushes every singular value towards 1 in five steps.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
@@ -42,10 +44,11 @@ class Muon(torch.optim.Optimizer):
                 if "momentum" not in state:
                     state["momentum"] = torch.zeros_like(parameter)
                 running = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = parameter.grad.lerp(running, group["momentum"]).flatten(1)
+                # The iteration wants whole matrices: of sharded ones every process does the same work.
+                update = whole(parameter.grad.lerp(running, group["momentum"])).flatten(1)
                 update = orthogonalise(update) * (0.2 * max(update.shape) ** 0.5)
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update.view_as(parameter), alpha=-group["lr"])
+                parameter.add_(like(update.view(parameter.shape), parameter), alpha=-group["lr"])
         return loss
 
 

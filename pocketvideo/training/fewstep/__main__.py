@@ -28,6 +28,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="the student (default: models/pocketvideo/)")
     parser.add_argument("--until", type=int, help="stop after this step; the same command goes on")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    parser.add_argument(
+        "--shard",
+        action="store_true",
+        help="with several processes (accelerate launch): keep the networks in pieces, one per process",
+    )
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
@@ -38,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     recipe = read_recipe(arguments.recipe)
+    recipe["train"]["shard"] = arguments.shard or recipe["train"].get("shard", False)
     models = Path("models") / "pocketvideo"
     run = Run(
         recipe,

@@ -93,6 +93,8 @@ class Run:
     def _sample(self, trainer: FewStepTrainer, parent: PocketModel) -> None:
         """`samples.png`, and one line of `progress.jsonl`: what the averaged student shows by now."""
         student = student_model(parent, trainer)
+        if not trainer.accelerator.is_main_process:
+            return
         specs = [training_spec(self.recipe["seed"], SAMPLE_FROM + i) for i in range(SAMPLES)]
         line: dict[str, Any] = {"step": trainer.step, "seconds": round(trainer.seconds)}
         clips, captions = [], []

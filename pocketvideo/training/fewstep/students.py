@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..muon import optimizers_for
+from ..sharding import whole
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,11 @@ def make_optimizers(name: str, network: nn.Module, config: StudentConfig) -> lis
 
 
 def merged_state(student: nn.Module, averaged: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The averaged student as a plain network's state dict, LoRA added into the weights it stands beside."""
-    state: dict[str, Any] = {**student.state_dict(), **averaged}
+    """The averaged student as a plain network's state dict, LoRA added into the weights it stands beside.
+
+    Of a sharded student every process has to ask.
+    """
+    state: dict[str, Any] = {**_whole(student), **averaged}
     plain: dict[str, Tensor] = {}
     for name, value in state.items():
         if "lora_" in name:
@@ -101,12 +105,19 @@ def merged_state(student: nn.Module, averaged: dict[str, Tensor]) -> dict[str, T
 
 
 def lora_state(student: nn.Module, averaged: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The averaged LoRA layers under the names that ComfyUI's Load LoRA and diffusers read."""
+    """The averaged LoRA layers under the names that ComfyUI's Load LoRA and diffusers read.
+
+    Of a sharded student every process has to ask.
+    """
     found = {
         f"diffusion_model.{name.replace('.default.', '.')}": averaged.get(name, value).detach().clone()
-        for name, value in student.state_dict().items()
+        for name, value in _whole(student).items()
         if "lora_" in name
     }
     if not found:
         raise ValueError("The student has no LoRA layers: its recipe trains the whole network, so pack that.")
     return found
+
+
+def _whole(student: nn.Module) -> dict[str, Tensor]:
+    return {name: whole(value) for name, value in student.state_dict().items()}

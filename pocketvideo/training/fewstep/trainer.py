@@ -15,17 +15,19 @@ import time as clock
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from ..checkpoints import load_checkpoint, save_checkpoint
 from ..loop import cosine_with_warmup, generator_for, plot_losses
+from ..sharding import ShardedTraining, like, process_mesh, shard, whole
 from .drawing import DrawConfig, Source
 from .objectives import Batch, Objective, trainable
 from .parent import Conditions, Velocity, clean_from
@@ -48,6 +50,7 @@ class TrainConfig:
         ema_decay: of the averaged student, warmed up as (1 + step) / (10 + step).
         checkpoint_every, sample_every: steps.
         mixed_precision: accelerate's `no`, `bf16` or `fp16`.
+        shard: keep student and fake score in pieces, one per process (FSDP), instead of whole in each (DDP).
     """
 
     steps: int
@@ -61,6 +64,7 @@ class TrainConfig:
     checkpoint_every: int = 50
     sample_every: int = 250
     mixed_precision: str = "no"
+    shard: bool = False
 
 
 class _Progress:
@@ -83,10 +87,15 @@ class _Progress:
                 self.ema[name].lerp_(value.float(), 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "seconds": self.seconds, "ema": self.ema}
+        return {"step": self.step, "seconds": self.seconds, "ema": self.averaged()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step, self.seconds, self.ema = state["step"], state["seconds"], state["ema"]
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.ema = {name: like(value, self.ema[name]) for name, value in state["ema"].items()}
+
+    def averaged(self) -> dict[str, Tensor]:
+        """Whole tensors, of a sharded student too: every process has to ask."""
+        return {name: whole(value) for name, value in self.ema.items()}
 
 
 class FewStepTrainer:
@@ -122,19 +131,33 @@ class FewStepTrainer:
         self.directory, self.config, self.velocity_of, self.seed = directory, config, velocity_of, seed
         self.objectives = {name: objectives[name] for name in config.weights}
         self.accelerator = accelerator or Accelerator(mixed_precision=config.mixed_precision)
+        self.sharded = config.shard and self.accelerator.num_processes > 1
+        if config.shard:
+            _check_sharding(config, self.accelerator)
         networks = {"student": student, **trainable(self.objectives)}
         # Prepared in one fixed order, because a checkpoint numbers them.
         self._optimizers: dict[str, list[Any]] = {}
         self._schedules: dict[str, list[Any]] = {}
         self.networks: dict[str, nn.Module] = {}
+        pieces: list[ShardedTraining] = []
         for name, network in networks.items():
+            # A discriminator's heads are small.
+            if self.sharded and name != "adversarial":
+                mesh = process_mesh(self.accelerator.device, self.accelerator.num_processes)
+                own = shard(network.to(self.accelerator.device), mesh)
+                part = ShardedTraining(own, partial(optimizers_of, name), self._rate(name))
+                self.networks[name] = part.network
+                self._optimizers[name], self._schedules[name] = part.optimizers, part.schedules
+                pieces.append(part)
+                continue
             made = optimizers_of(name, network)
-            schedules = [torch.optim.lr_scheduler.LambdaLR(o, self._rate(name)) for o in made]
+            rate = self._rate(name, self.accelerator.num_processes)
+            schedules = [torch.optim.lr_scheduler.LambdaLR(o, rate) for o in made]
             self.networks[name] = self.accelerator.prepare(network)
             self._optimizers[name] = [self.accelerator.prepare(o) for o in made]
             self._schedules[name] = [self.accelerator.prepare(s) for s in schedules]
         self._progress = _Progress(self.plain)
-        self.accelerator.register_for_checkpointing(self._progress)
+        self.accelerator.register_for_checkpointing(self._progress, *pieces)
         if load_checkpoint(self.accelerator, directory):
             log.info("Resumed %s at step %d.", directory.name, self.step)
 
@@ -154,8 +177,8 @@ class FewStepTrainer:
         return self.accelerator.unwrap_model(self.networks["student"])
 
     def averaged(self) -> dict[str, Tensor]:
-        """The student's trained parameters, averaged over the steps."""
-        return dict(self._progress.ema)
+        """The student's trained parameters, averaged over the steps. Every process has to ask."""
+        return self._progress.averaged()
 
     def run(
         self,
@@ -164,7 +187,10 @@ class FewStepTrainer:
         on_sample: Callable[[int], None] | None = None,
         until: int | None = None,
     ) -> None:
-        """Train up to `until` or the config's steps. Raises FloatingPointError when a loss is not finite."""
+        """Train up to `until` or the config's steps; `on_sample` is called in every process.
+
+        Raises FloatingPointError when a loss is not finite.
+        """
         end = min(self.config.steps, until if until is not None else self.config.steps)
         main = self.accelerator.is_main_process
         bar = tqdm(total=self.config.steps, initial=self.step, desc=self.directory.name, disable=not main)
@@ -184,7 +210,7 @@ class FewStepTrainer:
                         history.flush()
                         plot_losses(self.directory)
                     save_checkpoint(self.accelerator, self.directory)
-                if on_sample and main and (self.step % self.config.sample_every == 0 or self.step == end):
+                if on_sample and (self.step % self.config.sample_every == 0 or self.step == end):
                     on_sample(self.step)
         except KeyboardInterrupt:
             save_checkpoint(self.accelerator, self.directory)
@@ -201,7 +227,13 @@ class FewStepTrainer:
             self.seed, number * self.accelerator.num_processes + self.accelerator.process_index, STREAM
         )
         with self._kernels():
+            self._predictions = 0
             batch = source.draw(draw, generator, self._predict_without_gradients)
+            if self.sharded and not self._predictions:
+                # The other processes may wait for this one's pieces of the student.
+                first = torch.zeros(len(batch.x), dtype=torch.bool, device=batch.x.device)
+                first[0] = True
+                self._predict_without_gradients(batch.x[first], batch.time[first], batch.conditions[first])
             return self._step(number, replace(batch, step=number))
 
     def _step(self, number: int, batch: Batch) -> dict[str, float]:
@@ -255,14 +287,31 @@ class FewStepTrainer:
 
     @torch.no_grad()
     def _predict_without_gradients(self, x: Tensor, time: Tensor, conditions: Conditions) -> Tensor:
+        self._predictions += 1
         with self.accelerator.autocast():
             return clean_from(self.velocity_of(self.plain), x, time, conditions).float()
 
-    def _rate(self, name: str) -> Callable[[int], float]:
-        """An objective's network has as many updates as its steps times its updates per step."""
+    def _rate(self, name: str, calls: int = 1) -> Callable[[int], float]:
+        """An objective's network has as many updates as its steps times its updates per step.
+
+        `calls` is how often a schedule is advanced at each: accelerate does so once per process.
+        """
         updates = self.config.critic_updates.get(name, 1)
         steps = max(1, self.config.steps - self.config.begin.get(name, 0)) * updates
         rate = cosine_with_warmup(steps, self.config.warmup, self.config.final_lr)
-        # accelerate advances a schedule once per process and call.
-        many = self.accelerator.num_processes
-        return lambda calls: rate(calls // many)
+        return lambda count: rate(count // calls)
+
+
+def _check_sharding(config: TrainConfig, accelerator: Accelerator) -> None:
+    if accelerator.distributed_type == DistributedType.FSDP:
+        raise ValueError(
+            "accelerate was told to shard, and takes one network where this run trains several: leave its "
+            "--use_fsdp out and give --shard to this command."
+        )
+    if "consistency" in config.weights:
+        raise ValueError(
+            "The consistency term differentiates the student forwards, which a sharded one cannot: leave "
+            "--shard out, or take consistency out of train.weights."
+        )
+    if config.mixed_precision == "fp16":
+        raise ValueError("A sharded run trains in 'no' or 'bf16' precision, not 'fp16': correct the recipe.")

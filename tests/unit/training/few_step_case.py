@@ -28,7 +28,9 @@ from comfyui_pocketvideo.pocketvideo.training.fewstep.trainer import STREAM, Few
 from comfyui_pocketvideo.pocketvideo.training.fewstep.trajectories import Trajectories
 from comfyui_pocketvideo.pocketvideo.training.latents import LatentSet
 from comfyui_pocketvideo.pocketvideo.training.loop import generator_for
+from comfyui_pocketvideo.pocketvideo.training.sharding import whole
 from safetensors.torch import save_file
+from torch.distributed.tensor import DTensor
 
 SEED, STEPS = 4, 6
 HEADS = {"stages": [0, 1], "kinds": ["both", "difference"], "width": 16}
@@ -101,6 +103,7 @@ def main() -> None:
     parser.add_argument("--kind", default="full")
     parser.add_argument("--precision", default="no")
     parser.add_argument("--pair", action="store_true")
+    parser.add_argument("--shard", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     names = arguments.objectives.split(",")
@@ -112,6 +115,7 @@ def main() -> None:
         warmup=2,
         checkpoint_every=1,
         mixed_precision=arguments.precision,
+        shard=arguments.shard,
     )
     settings = StudentConfig(kind=arguments.kind, rank=2, lr=1e-2, adam_lr=1e-2)
     network = teacher()
@@ -134,9 +138,13 @@ def main() -> None:
     save_file(
         merged_state(trainer.plain, trainer.averaged()), arguments.folder / f"student-{rank}.safetensors"
     )
-    raw = {name: value.detach().clone() for name, value in trainer.plain.named_parameters()}
+    raw = {name: whole(value.detach()).clone() for name, value in trainer.plain.named_parameters()}
+    held = sum(
+        (value.to_local() if isinstance(value, DTensor) else value).numel()
+        for value in trainer.plain.parameters()
+    )
     save_file(raw, arguments.folder / f"raw-{rank}.safetensors")
-    (arguments.folder / f"said-{rank}.json").write_text(json.dumps({"step": trainer.step}))
+    (arguments.folder / f"said-{rank}.json").write_text(json.dumps({"step": trainer.step, "held": held}))
 
 
 if __name__ == "__main__":

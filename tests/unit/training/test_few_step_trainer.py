@@ -72,7 +72,7 @@ def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path, whole: tuple[Path, dict
         assert torch.equal(averaged[name], value), name
 
 
-def two_processes(folder: Path, objectives: str) -> list[dict[str, Tensor]]:
+def two_processes(folder: Path, objectives: str, *options: str) -> list[dict[str, Tensor]]:
     """What each of two processes on this machine ends with."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -80,7 +80,8 @@ def two_processes(folder: Path, objectives: str) -> list[dict[str, Tensor]]:
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     shared["ACCELERATE_USE_CPU"] = "true"
     processes = [
-        run(folder, "--objectives", objectives, RANK=rank, LOCAL_RANK=rank, **shared) for rank in ("0", "1")
+        run(folder, "--objectives", objectives, *options, RANK=rank, LOCAL_RANK=rank, **shared)
+        for rank in ("0", "1")
     ]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     return [load_file(folder / f"raw-{rank}.safetensors") for rank in (0, 1)]
@@ -92,18 +93,63 @@ def test_two_processes_stay_one_student(tmp_path: Path) -> None:
         assert torch.equal(second[name], value), name
 
 
-def test_two_processes_are_one_of_twice_the_batch(tmp_path: Path) -> None:
-    expected = done(tmp_path / "one", "--pair", "--objectives", "regression")
-    found, _ = two_processes(tmp_path / "two", "regression")
+def far(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
+    """How far two students lie apart, in parts of the way from where they began."""
     begun = teacher().state_dict()
 
     def size(parts: list[Tensor]) -> float:
         return float(torch.cat([part.flatten() for part in parts]).norm())
 
-    # Summing in another order moves single numbers, because the optimisers divide by a gradient's size.
     apart = size([found[name] - expected[name] for name in expected])
-    moved = size([expected[name] - begun[name] for name in expected])
-    assert apart < 0.05 * moved, (apart, moved)
+    return apart / size([expected[name] - begun[name] for name in expected])
+
+
+def test_two_processes_are_one_of_twice_the_batch(tmp_path: Path) -> None:
+    expected = done(tmp_path / "one", "--pair", "--objectives", "regression")
+    found, _ = two_processes(tmp_path / "two", "regression")
+    # Summing in another order moves single numbers, because the optimisers divide by a gradient's size.
+    assert far(found, expected) < 0.05
+
+
+def said(folder: Path, rank: int) -> dict[str, int]:
+    told: dict[str, int] = json.loads((folder / f"said-{rank}.json").read_text())
+    return told
+
+
+def test_a_sharded_student_is_the_same_and_lies_in_pieces(tmp_path: Path) -> None:
+    """Torch's FSDP2 on two processes of a CPU, against DDP: each holds half, and losses are the same."""
+    expected, _ = two_processes(tmp_path / "whole", ALL)
+    first, second = two_processes(tmp_path / "pieces", ALL, "--shard")
+    for name, value in first.items():
+        assert torch.equal(second[name], value), name
+    assert far(first, expected) < 0.05
+    parameters = sum(value.numel() for value in expected.values())
+    held = [said(tmp_path / "pieces", rank)["held"] for rank in (0, 1)]
+    assert sum(held) == parameters and max(held) < 0.7 * parameters
+    assert said(tmp_path / "whole", 0)["held"] == parameters
+    for ours, theirs in zip(losses(tmp_path / "pieces"), losses(tmp_path / "whole"), strict=True):
+        assert ours.keys() == theirs.keys()
+        names = ours.keys() - {"seconds"}
+        assert {n: ours[n] for n in names} == pytest.approx({n: theirs[n] for n in names}, rel=0.05, abs=0.02)
+
+
+def test_a_sharded_run_goes_on_bit_by_bit(tmp_path: Path) -> None:
+    expected, _ = two_processes(tmp_path / "whole", ALL, "--shard")
+    two_processes(tmp_path / "half", ALL, "--shard", "--until", "3")
+    found, _ = two_processes(tmp_path / "half", ALL, "--shard")
+    assert said(tmp_path / "half", 0)["step"] == 6
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+    averaged = [load_file(tmp_path / run / "student-0.safetensors") for run in ("half", "whole")]
+    for name, value in averaged[0].items():
+        assert torch.equal(averaged[1][name], value), name
+
+
+def test_what_cannot_be_sharded_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, str(CASE), str(tmp_path), "--shard", "--objectives", "consistency"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ended.returncode != 0
+    assert "which a sharded one cannot: leave --shard out" in ended.stderr
 
 
 def test_lora_trains_its_own_layers_alone_and_merges(tmp_path: Path) -> None:
