@@ -13,7 +13,7 @@ from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from comfyui_pocketvideo.pocketvideo.models import load_model, save_model
 
 from browser.conftest import chromium
-from phone_engine.page import build, engine_page
+from phone_engine.page import engine_page
 from unit.export import prompts
 from unit.export.conftest import Desk, Exported, tiny_model
 from unit.export.test_device_equals_torch import SEED, STEPS, torch_frames
@@ -38,10 +38,9 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, np.ndarray]
 
 @pytest.mark.parametrize("plan", BARS)
 def test_the_phone_makes_the_desks_frames(
-    video: tuple[Bundle, np.ndarray], plan: str, tmp_path: Path
+    built: Path, video: tuple[Bundle, np.ndarray], plan: str, tmp_path: Path
 ) -> None:
     bundle, truth = video
-    built = build(tmp_path / "built")
     with engine_page(built, bundle, chromium(), tmp_path / "profile", gpu=plan == "webgpu") as page:
         page.open(plan)
         for name, report in page.call("selfTest").items():

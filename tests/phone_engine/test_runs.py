@@ -14,16 +14,11 @@ from comfyui_pocketvideo.mobile_runtime.engine import run_bundle
 
 from browser.conftest import chromium
 from phone_engine import heavy_video
-from phone_engine.page import EnginePage, build, engine_page
+from phone_engine.page import EnginePage, engine_page
 from unit.engine import small
 
 PLANS = ("wasm", "webgpu")
 MB = 10**6
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("engine") / "built")
 
 
 @pytest.fixture(scope="module")

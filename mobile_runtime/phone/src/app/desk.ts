@@ -1,7 +1,9 @@
 /** The line to the desk while the app is open: pairing, jobs that come, status, videos that go home. */
 
+import { effect } from "@preact/signals";
 import { messageOf, problemOf } from "../errors";
 import { stayAwake } from "../making/awake";
+import type { Choice } from "../making/capability";
 import { doJob } from "../making/jobs";
 import { saveVideo, titleOf, type VideoRecord } from "../making/videos";
 import { Desk } from "../protocol/desk";
@@ -14,13 +16,17 @@ import { deskIsBack } from "./offline";
 import { describeProblem } from "./problems";
 import { freeBytes, installBundle, refresh } from "./shelf";
 import * as state from "./state";
-import { keepVideo, runBundle, showDownload, showGenerate } from "./studio";
+import { keepVideo, keptTest, runBundle, showDownload, showGenerate } from "./studio";
 import { t } from "./words";
+
+const STATUS_PAUSE = 1_000;
 
 let desk: Desk | null = null;
 let link: Link | null = null;
 let job: { id: string; controller: AbortController; over: Promise<void> } | null = null;
 let pairingStop: AbortController | null = null;
+let telling = false;
+let told = 0;
 
 /** Pair with the desk of the invitation, or with this page's own by the digits that it shows. */
 export async function pairWith(name: string): Promise<void> {
@@ -74,7 +80,7 @@ export function connect(pairing: Pairing): void {
       if (line === "revoked") void forgetDesk();
     },
     hello: () => {
-      void tellStatus();
+      tellSoon();
       void deskIsBack();
     },
     renamed: (name) => void keepPairing({ ...pairing, deviceName: name }),
@@ -89,8 +95,25 @@ export function wake(): void {
   link?.wake();
 }
 
+/** Tell the desk how this phone is now, or as soon as a second has gone by since the last time. */
+function tellSoon(): void {
+  if (telling || !desk) return;
+  telling = true;
+  const pause = Math.max(0, told + STATUS_PAUSE - Date.now());
+  setTimeout(() => {
+    telling = false;
+    told = Date.now();
+    void tellStatus();
+  }, pause);
+}
+
+// What is installed, made or deleted here changes what the desk may send.
+effect(() => {
+  if (state.workflows.value && state.videos.value) tellSoon();
+});
+
 /** Tell the desk of this phone's room and its bundles; it shows them, and refuses what cannot fit. */
-export async function tellStatus(): Promise<void> {
+async function tellStatus(): Promise<void> {
   if (!desk || state.linkState.value === "revoked") return;
   const capability = state.capability.value;
   const free = await freeBytes();
@@ -100,7 +123,7 @@ export async function tellStatus(): Promise<void> {
     free_bytes: free,
     total_bytes: free === null ? null : free + held,
     memory_bytes: capability?.memory ?? null,
-    runtime: runtimeName(choice?.plan === "webgpu" ? capability?.gpu?.name : undefined).slice(0, 200),
+    runtime: runtimeName(choice?.plan ?? "wasm"),
     app: __APP_VERSION__,
     bundles: state.workflows.value.slice(0, 256).map(({ bundleId, manifest, bytes }) => ({
       bundle_id: bundleId,
@@ -183,6 +206,10 @@ async function take(next: Job): Promise<void> {
         install: installBundle(desk),
         generate: runBundle,
         describe: describeProblem,
+        selfTest: async (bundleId, plan) => {
+          const kept = await keptTest(bundleId, plan);
+          return kept && { runtime: runtimeName(kept.plan), components: kept.report };
+        },
         device: { system: "browser", cores: navigator.hardwareConcurrency || 1, app: __APP_VERSION__ },
       },
       (told) => {
@@ -209,10 +236,10 @@ async function take(next: Job): Promise<void> {
     state.activity.value = null;
     job = null;
     end();
-    void tellStatus();
   }
 }
 
-function runtimeName(gpu: string | undefined): string {
-  return gpu ? `onnxruntime-web, WebGPU (${gpu})` : "onnxruntime-web, WebAssembly";
+function runtimeName(plan: Choice["plan"]): string {
+  const gpu = plan === "webgpu" ? state.capability.value?.gpu?.name : undefined;
+  return gpu ? `onnxruntime-web, WebGPU (${gpu})`.slice(0, 200) : "onnxruntime-web, WebAssembly";
 }

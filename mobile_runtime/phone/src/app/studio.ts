@@ -3,6 +3,7 @@
 import type { InputValue, SelfTestReport } from "../engine";
 import { problemOf } from "../errors";
 import { stayAwake } from "../making/awake";
+import type { Choice } from "../making/capability";
 import { type Generated, type GenerateProgress, generate } from "../making/generate";
 import { Guard } from "../making/guard";
 import { saveVideo, type VideoRecord } from "../making/videos";
@@ -143,6 +144,22 @@ async function tested(bundleId: string, plan: string): Promise<boolean> {
   return (await db.get("keep", testKey(bundleId, plan))) !== undefined;
 }
 
-async function remember(bundleId: string, plan: string, report: SelfTestReport): Promise<void> {
-  await db.put("keep", testKey(bundleId, plan), { made: Date.now(), report });
+async function remember(bundleId: string, plan: Choice["plan"], report: SelfTestReport): Promise<void> {
+  const kept: KeptTest = { made: Date.now(), plan, report };
+  await db.put("keep", testKey(bundleId, plan), kept);
+}
+
+/** A self-test that this bundle passed on this phone, and on which plan. */
+export interface KeptTest {
+  readonly made: number;
+  readonly plan: Choice["plan"];
+  readonly report: SelfTestReport;
+}
+
+/** The newest self-test that a bundle passed, on one plan or on any; null where there is none. */
+export async function keptTest(bundleId: string, plan?: Choice["plan"]): Promise<KeptTest | null> {
+  const plans = plan ? [plan] : (["webgpu", "wasm"] as const);
+  const kept = await Promise.all(plans.map((one) => db.get<KeptTest>("keep", testKey(bundleId, one))));
+  const found = kept.filter((one) => one !== undefined);
+  return found.sort((first, second) => second.made - first.made)[0] ?? null;
 }

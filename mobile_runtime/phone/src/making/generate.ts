@@ -34,7 +34,6 @@ export interface GenerateProgress {
 }
 
 export interface Generated extends RunResult {
-  readonly selfTest: SelfTestReport | null;
   readonly fellBack: boolean;
 }
 
@@ -60,20 +59,19 @@ export async function generate(
         budgetBytes: choice.budgetBytes,
       });
       signal.throwIfAborted();
-      let selfTest: SelfTestReport | null = null;
       if (values === null || !(await surroundings.tested(installed.bundleId, choice.plan))) {
-        selfTest = await engine.selfTest({
+        const report = await engine.selfTest({
           signal,
           onProgress: (event) => onProgress({ stage: "self_test", fellBack, event }),
         });
-        await surroundings.remember(installed.bundleId, choice.plan, selfTest);
+        await surroundings.remember(installed.bundleId, choice.plan, report);
       }
       if (values === null) return null;
       const result = await engine.run(values, {
         signal,
         onProgress: (event) => onProgress({ stage: "run", fellBack, event }),
       });
-      return { ...result, selfTest, fellBack };
+      return { ...result, fellBack };
     } catch (error) {
       const gpuFailed = error instanceof PlanError;
       if (!gpuFailed || choice.plan !== "webgpu" || signal.aborted) throw error;

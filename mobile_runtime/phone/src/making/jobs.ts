@@ -29,6 +29,11 @@ export interface JobParts {
   ): Promise<Generated | null>;
   /** An error as a sentence, for the desk's user. */
   describe(error: unknown): string;
+  /** The newest self-test that a bundle passed here, on the plan that ran it where one did. */
+  selfTest(
+    bundleId: string,
+    plan: Generated["report"]["plan"] | undefined,
+  ): Promise<{ readonly runtime: string; readonly components: SelfTestReport } | null>;
   /** What the phone is, for the report. */
   readonly device: Readonly<Record<string, string | number>>;
 }
@@ -80,7 +85,11 @@ export async function doJob(
       reporter.tell("upload", 1, "");
     }
     reporter.close();
-    const report = reportOf(job, made, seconds, parts.device);
+    const tested = await parts.selfTest(job.bundleId, made?.report.plan);
+    const report = {
+      ...reportOf(job, made, seconds, parts.device),
+      ...(tested ? { self_test: { ...tested, components: components(tested.components) } } : {}),
+    };
     await persist(
       () => parts.desk.json("POST", `/v1/jobs/${job.jobId}/done`, { report }, { signal }),
       signal,
@@ -181,9 +190,6 @@ function reportOf(
     values: report.values,
     weights: report.weights,
     peak_bytes: report.peakBytes,
-    ...(made.selfTest
-      ? { self_test: { runtime: report.runtime, components: components(made.selfTest) } }
-      : {}),
   };
 }
 
