@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comfyui_pocketvideo.mobile_runtime.bundle import Bundle, psnr
+from comfyui_pocketvideo.mobile_runtime.bundle import Bundle, psnr, write_bundle
 from comfyui_pocketvideo.mobile_runtime.engine import run_bundle
+from PIL import Image
 
 from browser.conftest import chromium
 from phone_engine import heavy_video
@@ -79,6 +80,26 @@ def test_a_run_is_the_agents_run(light_page: EnginePage, light: Bundle, plan: st
         assert not np.array_equal(light_page.run({**values, **change})[0], frames), change
     with pytest.raises(RuntimeError, match="InputError: The input 'steps' is 51 and must lie"):
         light_page.run({"steps": 51})
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_a_photo_hides_below_its_transparency_is_the_desks(
+    built: Path, mode: str, tmp_path: Path
+) -> None:
+    """A canvas would multiply its colours by nothing, and lose them."""
+    small.build(tmp_path / "bundle")
+    photo = Image.fromarray(np.random.default_rng(3).integers(0, 256, (12, 18, 4), dtype=np.uint8))
+    photo.putalpha(0)
+    flat = photo.convert("RGB").quantize(16) if mode == "P" else photo.convert(mode)
+    flat.save(tmp_path / "bundle" / "photo.png", **({"transparency": 0} if mode == "P" else {}))
+    bundle = write_bundle(tmp_path / "bundle", small.manifest())
+    with engine_page(built, bundle, chromium(), tmp_path / "profile") as page:
+        page.open("wasm")
+        frames, _ = page.run({"steps": 2})
+    truth = expected(bundle, {"steps": 2}, tmp_path)
+    assert np.abs(frames.astype(int) - truth.astype(int)).max() <= 1
+    with Image.open(tmp_path / "bundle" / "photo.png") as kept:
+        assert kept.mode == mode and np.asarray(kept.convert("RGB")).std() > 30
 
 
 def check_progress(told: list[dict[str, Any]], steps: int) -> None:

@@ -2,6 +2,7 @@
 
 import { firstLine, InputError } from "../errors";
 import type { Pixels } from "../numbers/resize";
+import { decodeTransparentPng } from "./png";
 
 export const MAX_BYTES = 64 * 2 ** 20;
 export const MAX_PIXELS = 100_000_000;
@@ -29,6 +30,8 @@ export function checkPhoto(data: Uint8Array): string {
 /** The upright pixels of a photo, its colours as they are stored. Throws InputError. */
 export async function decodePhoto(data: Uint8Array<ArrayBuffer>): Promise<Pixels> {
   const type = checkPhoto(data);
+  const transparent = type === "image/png" ? await decodeTransparentPng(data, MAX_PIXELS) : null;
+  if (transparent) return transparent;
   let image: ImageBitmap;
   try {
     image = await createImageBitmap(new Blob([data], { type }), {
