@@ -35,7 +35,7 @@ CLIPS = ROOT / "docs" / "images" / "bench-fewstep.jpg"
 LOSS = {4: 2.0, 2: 4.0, 1: 8.0}
 MOTION = {4: 0.05, 2: 0.05}
 # The picture of clips: the first prompts, so many moments of each, pixels a side.
-SHOWN, MOMENTS, SIDE = 4, 3, 96
+SHOWN, MOMENTS, SIDE = 4, 3, 112
 
 
 def main() -> int:

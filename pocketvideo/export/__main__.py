@@ -7,34 +7,43 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from ...mobile_runtime.bundle import Bundle, BundleError
 from .bundling import export_bundle
 from .compiler import compile_workflow
 from .dry_run import DeviceLimits, plan_only
 from .dry_run import describe as describe_plan
+from .editor import to_prompt
+from .editor_graph import is_editor_format
 from .errors import ExportError, WorkflowError
 from .fixed_prompts import EDITABLE, PROMPTS
 from .layout import HEADS, LAYOUTS, USUAL, parse_form
-from .modelfile import read_geometry
+from .modelfile import file_of, read_geometry
 from .plan import Geometry, Plan
 from .precision import AUTO, LEVELS, describe, parse_precision
 from .prompt import MAX_PROMPT_BYTES, parse_prompt
 
 
 class FolderLookups:
-    """One model file, whatever the workflow calls it, and photos by name from one folder."""
+    """One model file, whatever the workflow calls it, and photos by name from one folder.
 
-    def __init__(self, model: Path | None, photos: Path, comfyui: Path | None = None) -> None:
+    With `beside`, for a workflow of several models, they are looked up by their names beside the one.
+    """
+
+    def __init__(
+        self, model: Path | None, photos: Path, comfyui: Path | None = None, *, beside: bool = False
+    ) -> None:
         self._model, self._photos, self._comfyui = model, photos.resolve(), comfyui
+        self._beside = beside
 
     def model(self, name: str) -> Geometry:
-        """The geometry of the one model."""
+        """The geometry of the model."""
         if self._model is None:
             raise WorkflowError(
                 f"The workflow loads the PocketVideo model {name}; name its file with --model."
             )
-        return read_geometry(self._model)
+        return read_geometry(self._model.with_name(file_of(name)) if self._beside else self._model)
 
     def file(self, kind: str, name: str) -> Path:
         """A file in ComfyUI's models folder of this kind, and nowhere else."""
@@ -80,7 +89,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--workflow", type=Path, help="JSON file that ComfyUI saved, in either format")
     made.add_argument(
         "--model",
-        help="PocketVideo model file (.safetensors), or the name of an architecture with --random-weights",
+        help="PocketVideo model file (.safetensors), with others that the workflow loads beside it, or the "
+        "name of an architecture with --random-weights",
     )
     made.add_argument(
         "--comfyui",
@@ -219,8 +229,18 @@ def _compiled(args: argparse.Namespace) -> tuple[Plan, Path | None]:
     model = Path(args.model) if args.model else None
     with args.workflow.open("rb") as file:
         prompt = parse_prompt(file.read(MAX_PROMPT_BYTES + 1))
-    lookups = FolderLookups(model, args.photos or args.workflow.parent, args.comfyui)
-    return compile_workflow(prompt, args.output_node, lookups), model
+    several = len(_models_of(prompt)) > 1
+    lookups = FolderLookups(model, args.photos or args.workflow.parent, args.comfyui, beside=several)
+    plan = compile_workflow(prompt, args.output_node, lookups)
+    return plan, model.with_name(file_of(plan.model_name)) if model is not None and several else model
+
+
+def _models_of(prompt: Any) -> set[str]:
+    """The names of the PocketVideo models that a workflow loads."""
+    flat = to_prompt(prompt) if is_editor_format(prompt) else prompt
+    nodes = [node for node in flat.values() if isinstance(node, dict)] if isinstance(flat, dict) else []
+    loaders = [node.get("inputs") for node in nodes if node.get("class_type") == "PocketVideoModelLoader"]
+    return {str(inputs.get("model_name")) for inputs in loaders if isinstance(inputs, dict)}
 
 
 def _workflow(args: argparse.Namespace) -> Bundle:

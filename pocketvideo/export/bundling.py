@@ -16,8 +16,8 @@ from .cache import ExportCache, code_fingerprint, fingerprint
 from .errors import ExportCancelled, ExportError
 from .fixed_prompts import EDITABLE, FEATURES, with_prompts, write_features
 from .layout import USUAL, Form, check_form
-from .modelfile import file_digest, read_config
-from .plan import TWIN_OF, ExampleFrame, PhotoSource, Plan
+from .modelfile import file_digest, read_config, relative
+from .plan import FIRST_DENOISER, TWIN_OF, ExampleFrame, PhotoSource, Plan
 from .plan_sizes import at_once, plan_sizes
 from .precision import FLOAT32, FULL, Precision
 from .small_decoders import with_decoder
@@ -48,7 +48,8 @@ def export_bundle(
 
     Args:
         plan: from `compile_workflow`.
-        model_path: the model file that the plan was compiled for; None where the plan names its files.
+        model_path: the model file that the plan was compiled for, its relatives beside it; None where the
+            plan names its files.
         out_dir: a folder that is new, or holds an earlier bundle.
         cache_dir: where exports are kept; the same folder makes the next export of this model a matter of
         copying.
@@ -69,7 +70,7 @@ def export_bundle(
     steps = _Steps(progress, cancel)
     target, cache = Path(out_dir), ExportCache(Path(cache_dir))
     plan = with_decoder(with_prompts(plan, prompts), decoder)
-    source = PartsSource(plan.parts) if plan.parts else _Source(_named(model_path), steps)
+    source = PartsSource(plan.parts) if plan.parts else _Source(_named(model_path), steps, plan.relatives)
     config = source.config
     entries = _lowered(_components(plan, source, cache, steps, form), precision, cache, steps)
     if flat_convolutions:
@@ -148,9 +149,11 @@ class _Steps:
 class _Source:
     """The model file, read when something is exported from it, and what its exports are kept under."""
 
-    def __init__(self, path: Path, steps: _Steps) -> None:
+    def __init__(self, path: Path, steps: _Steps, relatives: Mapping[str, str] | None = None) -> None:
         self.path, self.steps = path, steps
         self.code, self.digest = code_fingerprint(), file_digest(path)
+        beside = {name: path.with_name(file) for name, file in (relatives or {}).items()}
+        self._relatives = {name: _Source(relative(file), steps) for name, file in beside.items()}
 
     @property
     def name(self) -> str:
@@ -165,6 +168,10 @@ class _Source:
     def key(self, *what: str) -> str:
         """What an export of this model is kept under."""
         return fingerprint([self.code, self.digest, *what])
+
+    def of(self, name: str) -> "_Source":
+        """The file that a component comes from: this one, or a relative's."""
+        return self._relatives.get(name, self)
 
     @cached_property
     def model(self) -> Any:
@@ -220,8 +227,9 @@ def _components(
     if isinstance(source, PartsSource):
         return source.components(plan.components, cache, steps, steps.foresee)
     code = source.code
-    shaped = {name: source.key(name, str(form)) for name in plan.components if name == "denoiser"}
-    keys = {name: source.key(name) for name in plan.components} | (shaped if form != USUAL else {})
+    networks = [name for name in plan.components if name == FIRST_DENOISER or name in plan.relatives]
+    shaped = {name: source.of(name).key(name, str(form)) for name in networks}
+    keys = {name: source.of(name).key(name) for name in plan.components} | (shaped if form != USUAL else {})
     found = {name: cache.component(key) for name, key in keys.items()}
     missing = [name for name, entry in found.items() if entry is None]
     if missing:
@@ -229,14 +237,14 @@ def _components(
             from .components import count_steps, export_component
         except ImportError as error:
             raise missing_package(error) from None
-        model = source.model
-        steps.total += sum(count_steps(model, name) for name in missing)
+        models = {name: source.of(name).model for name in missing}
+        steps.total += sum(count_steps(models[name], name) for name in missing)
         for name in missing:
             found[name] = cache.store(
                 keys[name],
                 partial(
                     export_component,
-                    model=model,
+                    model=models[name],
                     name=name,
                     cache=cache,
                     code=code,

@@ -18,8 +18,9 @@ from .editor import to_prompt
 from .editor_graph import is_editor_format
 from .errors import WorkflowError
 from .lowering import REGISTRY, Reader, entry
+from .modelfile import file_of
 from .parts import plan_parts
-from .plan import Lookups, Plan, PlanBuilder
+from .plan import FIRST_DENOISER, Lookups, Plan, PlanBuilder
 from .prompt import Node, ancestors, check_prompt, read_node
 
 # Where a workflow may end for a device, the likeliest wish first.
@@ -56,13 +57,15 @@ def compile_workflow(prompt: Any, output_node_id: str | None, lookups: Lookups) 
     for node, known in registered:
         outputs[node.id] = known.lower(Reader(node, outputs, is_end=node is end), build, lookups)
     parts = plan_parts(nodes, outputs, build.denoisers)
+    models = {} if parts else _models(nodes, outputs, end, build)
     return Plan(
-        model_name="" if parts else _model_name(nodes, outputs, end),
+        model_name=models.pop(FIRST_DENOISER, ""),
         inputs=build.inputs,
         ops=tuple(build.ops),
         photos=build.photos,
         workflow={node.id: node.to_json() for node in nodes},
         parts=parts,
+        relatives={component: file_of(name) for component, name in models.items()},
     )
 
 
@@ -81,14 +84,17 @@ def _find_output(prompt: dict[str, Any]) -> str:
     raise WorkflowError('The workflow has no output that a device can make; add a "Send to Device" node.')
 
 
-def _model_name(nodes: list[Node], outputs: dict[str, tuple[Any, ...]], end: Node) -> str:
-    names = {outputs[node.id][0].name: node for node in nodes if node.class_type == "PocketVideoModelLoader"}
+def _models(
+    nodes: list[Node], outputs: dict[str, tuple[Any, ...]], end: Node, build: PlanBuilder
+) -> dict[str, str]:
+    """The model file of every denoiser. A student and its parent are one model with two of them."""
+    names = {outputs[node.id][0].name for node in nodes if node.class_type == "PocketVideoModelLoader"}
     if len(names) != 1:
         raise WorkflowError(
             f"Node {end.label} depends on {len(names)} models, and a device runs one; "
-            'use one "Load Pocket Video Model" node.'
+            'use one "Load Pocket Video Model" node, or one more for a student of the same model.'
         )
-    return next(iter(names))
+    return {component: str(name) for name, component in build.denoisers.items()}
 
 
 def supported_class_types() -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from .dry_run_models import Model, Own, Published, named
 from .fixed_prompts import EDITABLE, FEATURES, with_prompts
 from .layout import USUAL, Form, check_form
 from .modelfile import file_digest
-from .plan import Plan
+from .plan import FIRST_DENOISER, Plan
 from .plan_sizes import at_once, plan_sizes
 from .precision import FLOAT32, FULL, Precision, first_choice
 from .precision import describe as levels_of
@@ -113,7 +113,7 @@ def plan_only(
     """
     plan, cache = with_decoder(with_prompts(plan, prompts), decoder), ExportCache(Path(cache_dir))
     check_form(form, plan.components, own=not plan.parts)
-    model: Model = Published(plan.parts) if plan.parts else Own(named(model_path))
+    model: Model = Published(plan.parts) if plan.parts else Own(named(model_path), plan.relatives)
     sizes = plan_sizes(plan, model.tokens)
     wanted = _Wanted(precision, form, flat_convolutions)
     parts = [_part(name, plan, model, cache, wanted, sizes) for name in plan.components]
@@ -183,7 +183,7 @@ def _part(
     # What borrows its weights has no sizes to be run at, once it is exported.
     at = at_once(plan, name, sizes)
     level = FULL if in_pieces(name, plan.components) else wanted.precision.of(lender or name)
-    form = wanted.form if name == "denoiser" else USUAL
+    form = wanted.form if name == FIRST_DENOISER or name in plan.relatives else USUAL
     entry = cache.component(model.key(name) if form == USUAL else model.key(name, str(form)))
     if entry is not None and level.level != FULL.level:
         entry = cache.component(fingerprint([entry[0].name, asdict(level)]))

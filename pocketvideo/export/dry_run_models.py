@@ -13,7 +13,7 @@ from .cache import code_fingerprint, fingerprint
 from .checkpoints import FAMILIES, PartFile
 from .errors import ExportError
 from .layout import USUAL, Form
-from .modelfile import file_digest, read_config
+from .modelfile import file_digest, read_config, relative
 from .plan import TWIN_OF
 
 if TYPE_CHECKING:
@@ -43,9 +43,11 @@ class Model(Protocol):
 
 
 class Own:
-    """A PocketVideo model file."""
+    """A PocketVideo model file, with the files beside it that further denoisers come from."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, relatives: Mapping[str, str] | None = None) -> None:
+        beside = {name: path.with_name(file) for name, file in (relatives or {}).items()}
+        self._relatives = {name: Own(relative(file)) for name, file in beside.items()}
         self._config = read_config(path)
         self._digest, self._code = file_digest(path), code_fingerprint()
         self.name = path.name
@@ -58,7 +60,8 @@ class Own:
 
     def key(self, *what: str) -> str:
         """As `bundling.py` has it."""
-        return fingerprint([self._code, self._digest, *what])
+        digest = self._relatives.get(what[0], self)._digest
+        return fingerprint([self._code, digest, *what])
 
     def lender(self, name: str) -> str | None:
         """A twin that merges tokens runs with the denoiser's weights."""
@@ -70,7 +73,7 @@ class Own:
         from .meta_sizes import component_size
         from .networks import component
 
-        part = component(self._network, TWIN_OF.get(name, name))
+        part = component(self._relatives.get(name, self)._network, TWIN_OF.get(name, name))
         return component_size(shaped(part, form) if part.kind == "denoiser" else part, sizes)
 
     def texts(self, name: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from .errors import WorkflowError
 from .lowering import Reader, lowering
+from .modelfile import file_of
 from .plan import ExampleFrame, Lookups, PlanBuilder
 from .sampling import MAX_PROMPT
 from .values import Clip, Conditioning, Latent, Model, Photo, Vae, Video
@@ -22,7 +23,8 @@ def lower_loader(node: Reader, build: PlanBuilder, lookups: Lookups) -> tuple[Mo
         geometry = lookups.model(name)
     except WorkflowError as error:
         node.fail("model_name", f"names a model that cannot be used: {str(error).rstrip('.')}")
-    return Model(name, geometry), Clip(name), Vae(name, geometry)
+    family = name if geometry.parent is None else name.removesuffix(file_of(name)) + geometry.parent
+    return Model(family, geometry, own=name), Clip(family), Vae(family, geometry)
 
 
 @lowering("CLIPTextEncode")

@@ -57,6 +57,7 @@ def read_geometry(path: Path) -> Geometry:
             any_multiplier=True,
             zero_is_padding=True,
             few_step=read_card(config),
+            parent=file_of(config["parent"]["file"]) if "parent" in config else None,
         )
     except NotAStudent as error:
         raise WorkflowError(f"The model file {path.name} cannot be used: {error}") from None
@@ -64,6 +65,20 @@ def read_geometry(path: Path) -> Geometry:
         raise WorkflowError(
             f"The model file {path.name} does not say how its latents are laid out ({error}); fetch it again."
         ) from None
+
+
+def file_of(name: str) -> str:
+    """The last part of a name in ComfyUI's lists, whichever system wrote it."""
+    return name.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def relative(path: Path) -> Path:
+    """A student's or a parent's file beside another one; raises `WorkflowError` where it is not there."""
+    if not path.is_file():
+        raise WorkflowError(
+            f"There is no model file {path.name} beside its relative; put both into one folder."
+        )
+    return path
 
 
 def file_digest(path: Path) -> str:

@@ -1,7 +1,10 @@
 """Which component of a model is which network."""
 
+from dataclasses import replace
+
 from ..models import PocketModel
 from .errors import ExportError
+from .precision import NUMBER
 from .stages import Component
 from .stages_denoiser import denoiser_component
 from .stages_merged import TWINS, merged_component
@@ -11,6 +14,8 @@ from .stages_vae import decoder_component, encoder_component
 
 def component(model: PocketModel, name: str) -> Component:
     """A component of a model: one of the four networks, or a merging twin of the denoiser."""
+    if NUMBER.search(name):
+        return replace(component(model, NUMBER.sub("", name)), name=name)
     if name == "text_encoder":
         return text_component(model.text_encoder, model.max_tokens)
     if name == "denoiser":

@@ -10,6 +10,9 @@ from ..few_step import Card
 # Components that run with the weights of another one.
 TWIN_OF = {"denoiser_pairs": "denoiser", "denoiser_similar": "denoiser"}
 
+# The network that is sampled first; a second one is `denoiser_2`.
+FIRST_DENOISER = "denoiser"
+
 Value = Any  # a JSON literal, {"input": name} or {"op": id}
 
 
@@ -23,7 +26,8 @@ class Geometry:
     that the network is told the same whatever multiplier a node sets, `zero_is_padding` that it passes over
     text features of zeros, `merges` that its denoiser has twins that merge tokens,
     `pieces` that its VAE decodes frame by frame. `frame_rate` is what its network is told where a node says
-    nothing, None for a network that is told none. `few_step` is the card of a distilled student.
+    nothing, None for a network that is told none. `few_step` is the card of a distilled student, `parent` the
+    file beside it whose text encoder and VAE a student has.
     """
 
     channels: int
@@ -39,6 +43,7 @@ class Geometry:
     frame_rate: float | None = None
     pieces: bool = False
     few_step: Card | None = None
+    parent: str | None = None
 
     def latent_shape(self, width: int, height: int, frames: int) -> list[int]:
         """The latent's shape [1, C, F, H, W] for a clip of that many pixels and frames."""
@@ -93,7 +98,8 @@ class Plan:
 
     `inputs` are what the device lets its user edit, `ops` the operations in order, `photos` the images that
     the inputs refer to by their path in the bundle, `workflow` the part of the prompt that was compiled,
-    `texts` the prompts to encode on the desk, by the path of their features in the bundle.
+    `texts` the prompts to encode on the desk, by the path of their features in the bundle. `relatives` are
+    the model files of further denoisers, by component: they lie beside the first one's, `model_name`.
     """
 
     model_name: str
@@ -104,6 +110,7 @@ class Plan:
     # Where components come from that ComfyUI's own loaders loaded, by component.
     parts: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    relatives: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -122,13 +129,14 @@ class PlanBuilder:
         self.inputs: dict[str, dict[str, Any]] = {}
         self.ops: list[dict[str, Any]] = []
         self.photos: dict[str, PhotoSource] = {}
-        # Denoisers by the file that each comes from; None is the model that the bundle carries.
+        # Denoisers by the file that each comes from: the name of one of ours, or a PartFile.
         self.denoisers: dict[Hashable | None, str] = {}
 
     def denoiser(self, file: Hashable | None) -> str:
         """The name of the denoiser from this file: `denoiser`, and `denoiser_2`, ... for further files."""
         number = len(self.denoisers) + 1
-        return self.denoisers.setdefault(file, "denoiser" if number == 1 else f"denoiser_{number}")
+        name = FIRST_DENOISER if number == 1 else f"{FIRST_DENOISER}_{number}"
+        return self.denoisers.setdefault(file, name)
 
     def input(self, name: str, **description: Any) -> Value:
         """Declare an editable input, or reuse the one of the same name, which must be described alike."""

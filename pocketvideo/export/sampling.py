@@ -12,7 +12,7 @@ from .editing import editable, encode_photo
 from .given import given_field
 from .lowering import Reader
 from .lowerings_merge import merge_field
-from .plan import PlanBuilder, Value
+from .plan import FIRST_DENOISER, PlanBuilder, Value
 from .values import Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas
 
 MAX_PROMPT = 2000
@@ -94,11 +94,18 @@ def denoise(
             "model, or unlink the start image",
         )
     optional |= merge_field(model, shape, latent.held or first_frame is not None)
+    component = build.denoiser(model.own if model.file is None else model.file)
+    if "merge" in optional and component != FIRST_DENOISER:
+        node.fail(
+            "model",
+            "merges tokens and is the second model of this workflow, and a device merges in the first alone; "
+            "remove Temporal Token Merge from it",
+        )
     guidance, motion = _guidance(build, guider), _motion(build, guider)
     sampled = build.op(
         "latent",
         "denoise",
-        component=build.denoiser(model.file),
+        component=component,
         noise=None if seed is None else build.op("noise", "noise", seed=seed, shape=shape),
         positive=positive,
         negative=negative,

@@ -29,7 +29,8 @@ class Model:
     """A denoiser, perhaps one that merges: that changes neither its schedules nor its text encoder.
 
     `reads` is the name of that text encoder where it is not the model's own; `given` the number of channels
-    that the network reads besides the latent, for a picture to begin with.
+    that the network reads besides the latent, for a picture to begin with. `own` is the file of one of our
+    models; a student has its parent's name, because what belongs to one belongs to the other.
     """
 
     SOCKET: ClassVar[str] = "MODEL"
@@ -39,6 +40,7 @@ class Model:
     file: PartFile | None = field(default=None, compare=False)
     reads: str | None = None
     given: int = field(default=0, compare=False)
+    own: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from comfyui_pocketvideo.pocketvideo.export import compile_workflow
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
 from comfyui_pocketvideo.pocketvideo.export.modelfile import read_geometry
 from comfyui_pocketvideo.pocketvideo.models import save_model
+from comfyui_pocketvideo.pocketvideo.training.fewstep.card import save_student
 from PIL import Image
 
 from host.client import ComfyClient
@@ -25,6 +26,8 @@ from unit.export.conftest import tiny_model
 
 JSON = dict[str, Any]
 MODEL = "sampling.safetensors"
+STUDENT = "sampling_few_step.safetensors"
+CARD = {"sigmas": {"4": [1.0, 0.92, 0.76, 0.52, 0.0]}, "sampling": "renoise", "steps": 4, "guidance": 1.0}
 PHOTO = "sampling-photo.png"
 SECOND = "50"
 PARTS = {"noise": "40", "guider": "41", "sampler": "42", "sigmas": "43"}
@@ -48,7 +51,14 @@ def desk(host: ComfyServer, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """A tiny model of the real classes and a photo, where the host finds them."""
     path = host.models / "pocketvideo" / MODEL
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(path, tiny_model())
+    model = tiny_model()
+    save_model(path, model)
+    generator = torch.Generator().manual_seed(5)
+    changed = {
+        name: value + 0.05 * torch.randn(value.shape, generator=generator)
+        for name, value in model.denoiser.state_dict().items()
+    }
+    save_student(path.with_name(STUDENT), changed, model.config, path, CARD)
     pixels = torch.randint(0, 256, (70, 110, 3), generator=torch.Generator().manual_seed(1))
     # Large patches, so that the encoded photo is more than noise.
     large = np.kron(pixels[::14, ::22].numpy().astype(np.uint8), np.ones((14, 22, 1), np.uint8))
@@ -169,6 +179,26 @@ def written_out() -> JSON:
     return graph
 
 
+def two_models() -> JSON:
+    """First steps guided by the teacher, last ones by its student; each gives text or VAE to both."""
+    graph = text()
+    custom(
+        graph, "euler", node("BasicScheduler", model=[LOADER, 0], scheduler="simple", steps=6, denoise=1.0)
+    )
+    graph["44"] = node("PocketVideoModelLoader", model_name=STUDENT)
+    card = {"student": "as the model says", "student.steps": 4}
+    graph["45"] = node("PocketVideoFewStepSchedule", model=["44", 0], **card)
+    graph["46"] = node("PocketVideoHighLowSplit", high=[PARTS["sigmas"], 0], low=["45", 0], boundary=0.8)
+    graph[SAMPLED]["inputs"]["sigmas"] = ["46", 0]
+    graph["47"] = node("BasicGuider", model=["44", 0], conditioning=["2", 0])
+    graph["48"] = node("PocketVideoFewStepSampler", sampling="as the model says", model=["44", 0])
+    graph["49"] = node("DisableNoise")
+    links = {"noise": ["49", 0], "guider": ["47", 0], "sampler": ["48", 0], "sigmas": ["46", 1]}
+    graph[SECOND] = node("SamplerCustomAdvanced", **links, latent_image=[SAMPLED, 0])
+    graph[FRAMES]["inputs"]["vae"] = ["44", 2]
+    return ends_in(graph, SECOND)
+
+
 def merged(graph: JSON, **mode: Any) -> JSON:
     """Tokens merge inside a window of the schedule, whose shift a later node changes."""
     settings = {"start_percent": 0.1, "end_percent": 0.8, "keep_first_frame": False}
@@ -192,6 +222,7 @@ GRAPHS: dict[str, Callable[[], JSON]] = {
     "ModelSamplingAuraFlow": lambda: shifted("ModelSamplingAuraFlow"),
     "zeroed and tiled": zeroed_and_tiled,
     "written-out sigmas": written_out,
+    "a teacher and its student": two_models,
     "merged frame pairs": lambda: merged(text(), mode="pairs"),
     "merged by likeness": merged_by_likeness,
 }

@@ -1,13 +1,17 @@
 """Few-step nodes compile into the plan, and a student's video on the device is torch's, noise by noise."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from comfyui_pocketvideo.mobile_runtime.bundle import psnr
-from comfyui_pocketvideo.mobile_runtime.engine import run_bundle
+from comfyui_pocketvideo.mobile_runtime.bundle import Bundle, open_tensors, psnr
+from comfyui_pocketvideo.mobile_runtime.engine import run_bundle, self_test
+from comfyui_pocketvideo.pocketvideo.export.__main__ import FolderLookups, main
 from comfyui_pocketvideo.pocketvideo.export.bundling import export_bundle
+from comfyui_pocketvideo.pocketvideo.export.dry_run import plan_only
+from comfyui_pocketvideo.pocketvideo.export.errors import WorkflowError
 from comfyui_pocketvideo.pocketvideo.export.modelfile import read_config
 from comfyui_pocketvideo.pocketvideo.few_step import KNOWN, read_card
 from comfyui_pocketvideo.pocketvideo.models.sampling import generate
@@ -143,3 +147,90 @@ def test_the_devices_video_of_a_student_is_torchs(exported, tmp_path):
     assert np.std(truth) > 5, "a constant video would prove nothing"
     # The student's file holds float16.
     assert psnr(result.frames, truth) > 40
+
+
+def two_models(parent, student):
+    """First steps guided by the teacher, last ones by its student."""
+    prompt = split(0.8)
+    for node in prompt.values():
+        if "width" in node["inputs"]:
+            node["inputs"] |= {"width": SIDE, "height": SIDE, "length": LENGTH}
+    prompt["1"]["inputs"]["model_name"] = parent
+    prompt["40"] = prompts.node("PocketVideoModelLoader", "Student", model_name=student)
+    prompt["22"]["inputs"]["model"] = ["40", 0]
+    prompt["30"]["inputs"]["steps"] = 4
+    return prompt
+
+
+@pytest.fixture(scope="module")
+def relatives(exported, tmp_path_factory):
+    """A teacher, a student with other weights, and a stranger, in one folder."""
+    folder = tmp_path_factory.mktemp("relatives")
+    parent = folder / "shapes.safetensors"
+    parent.write_bytes(exported.desk.model_path.read_bytes())
+    generator = torch.Generator().manual_seed(2)
+    state = {
+        name: value + 0.05 * torch.randn(value.shape, generator=generator)
+        for name, value in exported.model.denoiser.state_dict().items()
+    }
+    save_student(folder / "few.safetensors", state, exported.model.config, parent, CARD)
+    (folder / "stranger.safetensors").write_bytes(parent.read_bytes())
+    return folder
+
+
+def test_a_teacher_and_its_student_are_one_bundle(exported, relatives, tmp_path):
+    model = relatives / "shapes.safetensors"
+    desk = FolderLookups(model, relatives, beside=True)
+    plan = prompts.compile_workflow(two_models("shapes.safetensors", "few.safetensors"), None, desk)
+    assert [op["component"] for op in plan.ops if op["op"] == "denoise"] == ["denoiser", "denoiser_2"]
+    assert (plan.model_name, plan.relatives) == ("shapes.safetensors", {"denoiser_2": "few.safetensors"})
+    expected = plan_only(plan, model, cache_dir=tmp_path / "empty")
+    bundle = export_bundle(plan, model, tmp_path / "bundle", cache_dir=exported.cache)
+    size = sum(entry["bytes"] for entry in bundle.files.values())
+    known = plan_only(plan, model, cache_dir=exported.cache)
+    assert known["exact"] and known["bytes"] == pytest.approx(size, rel=0.01)
+    weights = [{part["name"]: part["weights"] for part in told["components"]} for told in (expected, known)]
+    for each in weights:
+        assert each["denoiser_2"] == each["denoiser"] > 0
+    assert weights[0]["denoiser_2"] == weights[1]["denoiser_2"]
+    components = bundle.manifest["components"]
+    first, second = (
+        [open_tensors(bundle.path(stage["weights"])) for stage in components[name]["stages"]]
+        for name in ("denoiser", "denoiser_2")
+    )
+    assert len(first) == len(second) and any(
+        not np.array_equal(one[key], two[key]) for one, two in zip(first, second, strict=True) for key in one
+    )
+    assert min(report.psnr for report in self_test(bundle, threads=1).values()) > 60
+    made = run_bundle(bundle, {}, output_dir=tmp_path, threads=1)
+    # The teacher's steps from above 0.757, guided, then two of the student.
+    steps = [op["schedule"] for op in plan.ops if op["op"] == "denoise"]
+    assert made.evaluations == 2 * sum(sigma > 0.757 for sigma in (1.0, 0.9, 0.75, 0.5)) + 2
+    assert steps[1]["sigmas"] == pytest.approx([0.757, 0.522, 0.0])
+    alone = prompts.compile_workflow(two_models("shapes.safetensors", "shapes.safetensors"), None, desk)
+    assert not alone.relatives
+    other = export_bundle(alone, model, tmp_path / "alone", cache_dir=exported.cache)
+    assert psnr(run_bundle(other, {}, output_dir=tmp_path, threads=1).frames, made.frames) < 40
+
+
+def test_models_that_are_no_relatives_are_refused(relatives):
+    desk = FolderLookups(relatives / "shapes.safetensors", relatives, beside=True)
+    with pytest.raises(WorkflowError, match="use one model for both"):
+        prompts.compile_workflow(two_models("shapes.safetensors", "stranger.safetensors"), None, desk)
+    merging = two_models("shapes.safetensors", "few.safetensors")
+    settings = {"mode": "pairs", "start_percent": 0.0, "end_percent": 1.0, "keep_first_frame": False}
+    merging["41"] = prompts.node("PocketVideoTemporalTokenMerge", "Merge", model=["40", 0], **settings)
+    merging["22"]["inputs"]["model"] = ["41", 0]
+    with pytest.raises(WorkflowError, match="is the second model of this workflow"):
+        prompts.compile_workflow(merging, None, desk)
+
+
+def test_the_command_finds_a_student_beside_its_teacher(exported, relatives, tmp_path, capsys):
+    workflow = tmp_path / "workflow.json"
+    workflow.write_text(json.dumps(two_models("shapes.safetensors", "few.safetensors")))
+    command = ["--workflow", str(workflow), "--out", str(tmp_path / "out"), "--cache", str(exported.cache)]
+    assert main([*command, "--model", str(relatives / "few.safetensors")]) == 0
+    assert set(Bundle.open(tmp_path / "out").manifest["components"]) >= {"denoiser", "denoiser_2"}
+    workflow.write_text(json.dumps(two_models("shapes.safetensors", "gone.safetensors")))
+    assert main([*command, "--model", str(relatives / "shapes.safetensors")]) == 1
+    assert "There is no model file gone.safetensors" in capsys.readouterr().err
