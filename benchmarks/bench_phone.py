@@ -20,6 +20,7 @@ import numpy as np
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle, psnr
 from comfyui_pocketvideo.mobile_runtime.engine import ProgressEvent, run_bundle
 from engine.cases import bundle_of, inputs_of
+from in_browser.products import products
 from in_browser.videos import with_plan
 from report import ROOT, Bar, finish
 
@@ -31,6 +32,8 @@ from unit.engine import small
 
 CACHE = ROOT / ".cache" / "bench-engine"
 MODEL, CLIP = "mobilei2v_270m", (17, 320, 576)
+# Tokens and widths of the clip's feed-forward layers, which are half of the network.
+LARGEST_PRODUCT = ((3, 10, 18), 1152, 5760)
 BUDGET = 300 * 10**6
 # Of a tab beside the engine's own count: the browser's code, compiled WebAssembly, JavaScript's garbage.
 TAB_CONSTANT = 400 * 10**6
@@ -54,19 +57,25 @@ def main() -> int:
             bundle = with_plan(bundle_of(MODEL, CLIP, CACHE), folder / "video", shape)
         else:
             bundle = Bundle.open(arguments.bundle)
-        times = measure_steps(built, bundle, folder, arguments.threads, arguments.rounds)
+        times = measure_steps(built, bundle, folder / "steps", arguments.threads, arguments.rounds)
+        floor = products(folder / "products", *LARGEST_PRODUCT)
+        words = "products of matrices alone, "
+        floors = measure_steps(built, floor, folder / "floor", arguments.threads, arguments.rounds, words)
         memory = measure_memory(built, bundle, folder, arguments.threads)
         gpu = measure_gpu(built, folder)
         leak = measure_leak(built, folder, arguments.generations)
-    rows = [*times["rows"], *memory["rows"]]
+    rows = [*times["rows"], *floors["rows"], *memory["rows"]]
     bars = [*times["bars"], *memory["bars"], *gpu["bars"], *leak["bars"]]
     told = {"clip": CLIP, "threads": arguments.threads, "rounds": arguments.rounds, "leak": leak["figures"]}
     return finish("phone", rows, bars, model=bundle.manifest["name"], **told)
 
 
-def measure_steps(built: Path, bundle: Bundle, folder: Path, threads: int, rounds: int) -> dict[str, Any]:
+def measure_steps(
+    built: Path, bundle: Bundle, folder: Path, threads: int, rounds: int, what: str = ""
+) -> dict[str, Any]:
     """Seconds of a step of both engines, in turns, each with one thread and with `threads`."""
     rows, bars = [], []
+    folder.mkdir()
     values = {"steps": STEPS}
     for count in sorted({1, threads}):
         native: list[float] = []
@@ -83,11 +92,9 @@ def measure_steps(built: Path, bundle: Bundle, folder: Path, threads: int, round
                 browser.append(_step([one["at"] / 1000 for one in page.told() if one["kind"] == "denoise"]))
                 likeness = psnr(made, frames)
         ratio = median(ours / theirs for ours, theirs in zip(browser, native, strict=True))
-        rows.append(
-            _row(f"WebAssembly, {count} threads" if count > 1 else "WebAssembly, 1 thread", browser, ratio)
-        )
-        rows.append(_row(f"Python engine, {count} thread{'s' * (count > 1)}", native, 1.0))
-        name = f"time per step in WebAssembly with {count} thread{'s' * (count > 1)}, Python engine = 1"
+        rows.append(_row(f"{what}WebAssembly, {_words(count)}", browser, ratio))
+        rows.append(_row(f"{what}Python engine, {_words(count)}", native, 1.0))
+        name = f"time per step in WebAssembly with {_words(count)}, Python engine = 1"
         bars.append(Bar(name, f"{ratio:.2f}", f"{RATIO_BAR:.0f} or less", ratio <= RATIO_BAR))
     name = "frames in WebAssembly against the Python engine's"
     bars.append(Bar(name, f"{likeness:.1f} dB", f"{PSNR_BAR:.0f} dB or more", likeness >= PSNR_BAR))
