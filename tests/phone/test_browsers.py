@@ -9,6 +9,7 @@ import http.server
 import re
 import shutil
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +24,7 @@ from phone.handset import NO_GPU, SOFTWARE_GPU, handset, listen
 from phone.screens import look
 
 FIRST_LOAD_BYTES = 300_000
+SHIPPED_BYTES = 24_000_000
 PATIENCE = 60_000
 
 
@@ -143,6 +145,16 @@ def serve(desk: Desk, app: Path) -> None:
     """Start the desk again with another build of the app."""
     desk.bridge.stop()
     desk.restart(app=app)
+
+
+def test_t22_what_the_app_adds_to_the_archive_and_the_wheel_is_bounded(app: Path) -> None:
+    """Both are zip files; most of it is four builds of the runtime, of which a phone fetches one or two."""
+    files = [path for path in app.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {
+        *(".html", ".css", ".js", ".mjs", ".wasm", ".svg", ".png", ".txt", ".webmanifest")
+    }
+    packed = sum(len(zlib.compress(path.read_bytes(), 6)) for path in files)
+    assert packed < SHIPPED_BYTES, f"{packed / 1e6:.1f} MB"
 
 
 def test_t19_a_new_app_waits_until_it_is_wanted_and_then_replaces_the_old_one(
