@@ -25,7 +25,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--stage", choices=(*STAGES, "all"), default="all")
     parser.add_argument("--parent", type=Path, help="the parent's model file (default: models/pocketvideo/)")
     parser.add_argument("--parent-run", type=Path, help="the parent's run, with its latents (default: runs/)")
-    parser.add_argument("--output", type=Path, help="the student (default: models/pocketvideo/)")
+    parser.add_argument(
+        "--output", type=Path, help="the student (default: models/pocketvideo/, for a LoRA models/loras/)"
+    )
     parser.add_argument("--until", type=int, help="stop after this step; the same command goes on")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     parser.add_argument(
@@ -38,24 +40,26 @@ def main(argv: list[str] | None = None) -> int:
 
     import torch
 
-    from .run import Run, load_model, read_recipe
+    from .published import PublishedRun
+    from .run import Run, read_recipe
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     recipe = read_recipe(arguments.recipe)
     recipe["train"]["shard"] = arguments.shard or recipe["train"].get("shard", False)
     models = Path("models") / "pocketvideo"
-    run = Run(
-        recipe,
-        arguments.run or Path("runs") / recipe["name"],
-        arguments.parent or models / f"{recipe['parent']}.safetensors",
-        arguments.parent_run or Path("runs") / recipe["parent"],
-    )
+    directory = arguments.run or Path("runs") / recipe["name"]
+    run: Run | PublishedRun
+    if "published" in recipe:
+        run, models = PublishedRun(recipe, directory), Path("models") / "loras"
+    else:
+        parent = arguments.parent or models / f"{recipe['parent']}.safetensors"
+        run = Run(recipe, directory, parent, arguments.parent_run or Path("runs") / recipe["parent"])
     stages = STAGES if arguments.stage == "all" else (arguments.stage,)
     try:
         for stage in stages:
             if stage == "trajectories":
-                run.trajectories(load_model(run.parent_file))
+                run.trajectories()
             elif stage == "train":
                 run.train(arguments.until)
             else:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .parent import Conditions, Velocity
@@ -26,13 +27,26 @@ class Family:
         velocity_of: a network, wrapped or not, as a velocity.
         blocks_of: its blocks in order.
         sizes_of: the width of its tokens and of its text features.
+        network, pipeline: diffusers' classes.
+        encode: prompts by that pipeline's text encoder, padded to a length: features `[N, L, D]`, `[N, L]`.
+        comfy_names: parts of a layer's name here, and in ComfyUI, in the order in which they are replaced.
         targets: the layers that LoRA stands beside, by the last part of their names.
     """
 
     velocity_of: Callable[[nn.Module], Velocity]
     blocks_of: Callable[[Any], list[nn.Module]]
     sizes_of: Callable[[Any], tuple[int, int]]
+    network: str
+    pipeline: str
+    encode: Callable[[Any, list[str], int], tuple[Tensor, Tensor]]
+    comfy_names: tuple[tuple[str, str], ...] = ()
     targets: tuple[str, ...] = ("to_q", "to_k", "to_v", "0")
+
+    def comfy_name(self, name: str) -> str:
+        """What ComfyUI calls a layer of the network."""
+        for here, there in self.comfy_names:
+            name = name.replace(here, there)
+        return name
 
 
 def ltx_velocity(network: nn.Module) -> Velocity:
@@ -74,6 +88,22 @@ def wan_velocity(network: nn.Module) -> Velocity:
     return velocity
 
 
+def encode_ltx(pipeline: Any, prompts: list[str], length: int) -> tuple[Tensor, Tensor]:
+    """T5, with a mask that the network is given."""
+    context, mask, *_ = pipeline.encode_prompt(
+        prompts, do_classifier_free_guidance=False, max_sequence_length=length, device="cpu"
+    )
+    return context, mask
+
+
+def encode_wan(pipeline: Any, prompts: list[str], length: int) -> tuple[Tensor, Tensor]:
+    """UMT5, whose padding is zeros that the network reads as they are."""
+    context = pipeline.encode_prompt(
+        prompts, do_classifier_free_guidance=False, max_sequence_length=length, device="cpu"
+    )[0]
+    return context, context.abs().sum(-1).ne(0).to(torch.int64)
+
+
 FAMILIES: dict[str, Family] = {
     "ltxv": Family(
         ltx_velocity,
@@ -82,6 +112,9 @@ FAMILIES: dict[str, Family] = {
             network.config.num_attention_heads * network.config.attention_head_dim,
             network.config.caption_channels,
         ),
+        "LTXVideoTransformer3DModel",
+        "LTXPipeline",
+        encode_ltx,
     ),
     "wan": Family(
         wan_velocity,
@@ -89,6 +122,17 @@ FAMILIES: dict[str, Family] = {
         lambda network: (
             network.config.num_attention_heads * network.config.attention_head_dim,
             network.config.text_dim,
+        ),
+        "WanTransformer3DModel",
+        "WanPipeline",
+        encode_wan,
+        (
+            ("attn1.", "self_attn."),
+            ("attn2.", "cross_attn."),
+            ("to_out.0.", "o."),
+            ("to_q.", "q."),
+            ("to_k.", "k."),
+            ("to_v.", "v."),
         ),
     ),
 }

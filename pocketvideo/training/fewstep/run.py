@@ -6,7 +6,7 @@ import copy
 import json
 import logging
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from torch import nn
 from ...eval.adherence import adherence
 from ...eval.sheet import contact_sheet
 from ...models.checkpoint import PocketModel, load_model
-from ...models.denoiser import Denoiser
 from ...models.sampling import generate
 from ..data.shapes import training_spec
 from ..latents import LatentSet, cache_latents
@@ -25,8 +24,9 @@ from .consistency import Consistency
 from .discriminator import Heads, HeadsConfig, block_features
 from .drawing import DrawConfig, Source
 from .objectives import Adversarial, DistributionMatching, Objective, Regression
-from .parent import encode_captions, guided, pocket_velocity
+from .parent import Velocity, encode_captions, guided
 from .students import StudentConfig, make_optimizers, make_student, merged_state, with_lora
+from .teacher import Teacher, pocket_teacher
 from .trainer import FewStepTrainer, TrainConfig
 from .trajectories import Trajectories, cache_trajectories
 
@@ -45,25 +45,26 @@ class Run:
     parent_file: Path
     parent_run: Path
 
-    def trajectories(self, parent: PocketModel) -> tuple[LatentSet, Trajectories]:
+    def trajectories(self, parent: PocketModel | None = None) -> tuple[LatentSet, Trajectories]:
         """Data and trajectories, computed where they are missing."""
+        parent = load_model(self.parent_file) if parent is None else parent
         data = self._data()
         owner = self.recipe["trajectories"].get("of")
         directory = self.directory if owner is None else self.directory.parent / owner
-        return data, cache_trajectories(directory, self.recipe, parent, data)
+        return data, cache_trajectories(directory, self.recipe, pocket_teacher(parent), data)
 
     def train(self, until: int | None = None) -> FewStepTrainer:
         """Train, or go on, up to the recipe's steps."""
         parent = load_model(self.parent_file)
         data, trajectories = self.trajectories(parent)
-        trainer = build_trainer(self.directory, self.recipe, parent)
+        trainer = build_trainer(self.directory, self.recipe, pocket_teacher(parent))
         context, mask = encode_captions(parent, data.captions[: len(trajectories.states)])
         device = trainer.accelerator.device
         source = Source(data, trajectories, context, mask, device)
         parent.denoiser.to(device)
         trainer.run(
             source,
-            DrawConfig(**_tuples(self.recipe["draw"])),
+            DrawConfig(**tuples(self.recipe["draw"])),
             lambda step: self._sample(trainer, parent),
             until,
         )
@@ -72,7 +73,7 @@ class Run:
     def pack(self, target: Path) -> Path:
         """Write the averaged student of the last checkpoint, with its card."""
         parent = load_model(self.parent_file)
-        trainer = build_trainer(self.directory, self.recipe, parent)
+        trainer = build_trainer(self.directory, self.recipe, pocket_teacher(parent))
         training = {
             "steps": trainer.step,
             "seconds": round(trainer.seconds),
@@ -118,34 +119,34 @@ class Run:
         log.info("%s", json.dumps(line))
 
 
-def build_trainer(directory: Path, recipe: dict[str, Any], parent: PocketModel) -> FewStepTrainer:
-    """The loop of a recipe around our own denoiser."""
-    settings = StudentConfig(**_tuples(recipe["student"]))
+def build_trainer(directory: Path, recipe: dict[str, Any], parent: Teacher) -> FewStepTrainer:
+    """The loop of a recipe around a teacher's network."""
+    settings = StudentConfig(**tuples(recipe["student"]))
     seed = recipe["seed"]
-    teacher = copy.deepcopy(parent.denoiser).eval().requires_grad_(False)
+    network = copy.deepcopy(parent.network).eval().requires_grad_(False)
+    teacher = replace(parent, network=network)
     config = TrainConfig(**recipe["train"])
-    student = make_student(teacher, settings, seed)
-    objectives = build_objectives(recipe, config, teacher, student, settings, encode_captions(parent, [""]))
+    student = make_student(network, settings, seed)
+    objectives = build_objectives(recipe, config, teacher, student, settings)
     trainer = FewStepTrainer(
         directory,
         config,
         student,
-        pocket_velocity,
+        parent.velocity_of,
         objectives,
         lambda name, network: make_optimizers(name, network, settings),
         seed,
     )
-    teacher.to(trainer.accelerator.device)
+    network.to(trainer.accelerator.device)
     return trainer
 
 
 def build_objectives(
     recipe: dict[str, Any],
     config: TrainConfig,
-    teacher: Denoiser,
+    teacher: Teacher,
     student: nn.Module,
     settings: StudentConfig,
-    empty: tuple[torch.Tensor, torch.Tensor],
 ) -> dict[str, Objective]:
     """The objectives that the recipe weighs, each from its own section."""
     made: dict[str, Objective] = {}
@@ -155,26 +156,31 @@ def build_objectives(
         if name == "regression":
             made[name] = Regression(**section)
         elif name == "adversarial":
-            heads = HeadsConfig(**_tuples(section.pop("heads")))
-            features = block_features(list(teacher.blocks), heads.stages, pocket_velocity(teacher))
+            heads = HeadsConfig(**tuples(section.pop("heads")))
+            network = teacher.network
+            features = block_features(teacher.blocks(network), heads.stages, teacher.velocity_of(network))
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed + 1)
-                critic = Heads(heads, teacher.config.width, teacher.config.text_width or 0)
+                critic = Heads(heads, *teacher.sizes)
             made[name] = Adversarial(features, critic, **section)
         elif name == "distribution":
-            fake: nn.Module = copy.deepcopy(teacher)
+            fake: nn.Module = copy.deepcopy(teacher.network)
             if settings.kind == "lora":
                 fake = with_lora(fake, settings, seed)
             else:
                 fake.train().requires_grad_(True)
-            velocity = guided(pocket_velocity(teacher), recipe["trajectories"]["guidance"], empty)
-            made[name] = DistributionMatching(velocity, fake, pocket_velocity, **section)
+            velocity = _guided(recipe, teacher)
+            made[name] = DistributionMatching(velocity, fake, teacher.velocity_of, **section)
         elif name == "consistency":
-            velocity = guided(pocket_velocity(teacher), recipe["trajectories"]["guidance"], empty)
-            made[name] = Consistency(student, pocket_velocity, velocity, **section)
+            made[name] = Consistency(student, teacher.velocity_of, _guided(recipe, teacher), **section)
         else:
             raise ValueError(f"There is no objective '{name}': correct train.weights of the recipe.")
     return made
+
+
+def _guided(recipe: dict[str, Any], teacher: Teacher) -> Velocity:
+    velocity = teacher.velocity_of(teacher.network)
+    return guided(velocity, recipe["trajectories"]["guidance"], teacher.encode([""]))
 
 
 def student_model(parent: PocketModel, trainer: FewStepTrainer) -> PocketModel:
@@ -212,6 +218,6 @@ def overlaid(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _tuples(section: dict[str, Any]) -> dict[str, Any]:
+def tuples(section: dict[str, Any]) -> dict[str, Any]:
     """JSON has no tuples, and frozen settings want them."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in section.items()}

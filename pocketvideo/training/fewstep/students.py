@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,13 +105,17 @@ def merged_state(student: nn.Module, averaged: dict[str, Tensor]) -> dict[str, T
     return plain
 
 
-def lora_state(student: nn.Module, averaged: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The averaged LoRA layers under the names that ComfyUI's Load LoRA and diffusers read.
+def lora_state(
+    student: nn.Module, averaged: dict[str, Tensor], rename: Callable[[str], str] = str
+) -> dict[str, Tensor]:
+    """The averaged LoRA layers under the names that ComfyUI's Load LoRA reads; `rename` gives a layer's.
 
     Of a sharded student every process has to ask.
     """
     found = {
-        f"diffusion_model.{name.replace('.default.', '.')}": averaged.get(name, value).detach().clone()
+        f"diffusion_model.{rename(name.replace('.default.', '.'))}": averaged.get(name, value)
+        .detach()
+        .clone()
         for name, value in _whole(student).items()
         if "lora_" in name
     }

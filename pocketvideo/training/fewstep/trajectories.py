@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from ...models.checkpoint import PocketModel
 from ...models.sampling import shifted_sigmas
 from ..latents import LatentSet
 from ..loop import generator_for
-from .parent import Conditions, encode_captions, guided, pocket_velocity
+from .parent import Conditions, guided
+from .teacher import Teacher
 
 SHARD = 32
 STREAM = 41
@@ -38,9 +38,7 @@ class Trajectories:
 
 
 @torch.no_grad()
-def cache_trajectories(
-    run: Path, recipe: dict[str, Any], parent: PocketModel, data: LatentSet
-) -> Trajectories:
+def cache_trajectories(run: Path, recipe: dict[str, Any], teacher: Teacher, data: LatentSet) -> Trajectories:
     """Run the guided teacher on the first `recipe["trajectories"]["clips"]` captions of the training set."""
     settings = recipe["trajectories"]
     count = settings["clips"]
@@ -52,8 +50,8 @@ def cache_trajectories(
     sigmas = shifted_sigmas(settings["steps"], settings["shift"])
     directory = run / "trajectories"
     directory.mkdir(parents=True, exist_ok=True)
-    empty = encode_captions(parent, [""])
-    velocity = guided(pocket_velocity(parent.denoiser), settings["guidance"], empty)
+    device = next(teacher.network.parameters()).device
+    velocity = guided(teacher.velocity_of(teacher.network), settings["guidance"], teacher.encode([""]))
     for first in tqdm(range(0, count, SHARD), desc="the teacher's trajectories", unit=f"x{SHARD}"):
         path = directory / f"{first:06d}.safetensors"
         if path.exists():
@@ -63,18 +61,19 @@ def cache_trajectories(
         latents = data.latents[index]
         free = torch.ones(latents.shape[0], latents.shape[2])
         free[torch.rand(len(index), generator=generator) < settings["given_first_frame"], 0] = 0
-        context, mask = encode_captions(parent, [data.captions[i] for i in index])
+        context, mask = teacher.encode([data.captions[i] for i in index])
         conditions = Conditions(context, mask, data.motion[index].float(), free, latents[:, :, :1])
-        x = conditions.hold(torch.randn(latents.shape, generator=generator))
+        conditions = conditions.to(device)
+        x = conditions.hold(torch.randn(latents.shape, generator=generator).to(device))
         states = [x]
         for now, following in itertools.pairwise(sigmas):
-            times = conditions.times(now.expand(len(index)))
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings["bf16"]):
+            times = conditions.times(now.to(device).expand(len(index)))
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings["bf16"]):
                 speed = velocity(x, times, conditions).float()
             x = conditions.hold(x + (following - now) * speed)
             states.append(x)
         temporary = path.with_suffix(".tmp")
-        save_file({"states": torch.stack(states, 1).half(), "free": free}, temporary)
+        save_file({"states": torch.stack(states, 1).half().cpu(), "free": free}, temporary)
         os.replace(temporary, path)
     shards = [load_file(directory / f"{first:06d}.safetensors") for first in range(0, count, SHARD)]
     return Trajectories(

@@ -24,6 +24,7 @@ from comfyui_pocketvideo.pocketvideo.training.fewstep.students import (
     make_student,
     merged_state,
 )
+from comfyui_pocketvideo.pocketvideo.training.fewstep.teacher import Teacher
 from comfyui_pocketvideo.pocketvideo.training.fewstep.trainer import STREAM, FewStepTrainer, TrainConfig
 from comfyui_pocketvideo.pocketvideo.training.fewstep.trajectories import Trajectories
 from comfyui_pocketvideo.pocketvideo.training.latents import LatentSet
@@ -120,13 +121,14 @@ def main() -> None:
     settings = StudentConfig(kind=arguments.kind, rank=2, lr=1e-2, adam_lr=1e-2)
     network = teacher()
     student = make_student(network, settings, SEED)
-    empty = (torch.zeros(1, 3, 8), torch.ones(1, 3, dtype=torch.int64))
+    words = (torch.zeros(1, 3, 8), torch.ones(1, 3, dtype=torch.int64))
+    parent = Teacher(network, pocket_velocity, lambda made: list(made.blocks), (24, 8), lambda _: words)
     trainer = FewStepTrainer(
         arguments.folder,
         config,
         student,
         pocket_velocity,
-        build_objectives(RECIPE, config, network, student, settings, empty),
+        build_objectives(RECIPE, config, parent, student, settings),
         lambda name, made: make_optimizers(name, made, settings),
         SEED,
         Accelerator(cpu=True, mixed_precision=arguments.precision),

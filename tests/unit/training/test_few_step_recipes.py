@@ -15,6 +15,7 @@ from comfyui_pocketvideo.pocketvideo.training.fewstep.drawing import DrawConfig,
 from comfyui_pocketvideo.pocketvideo.training.fewstep.parent import encode_captions
 from comfyui_pocketvideo.pocketvideo.training.fewstep.run import RECIPES, overlaid, read_recipe
 from comfyui_pocketvideo.pocketvideo.training.fewstep.students import StudentConfig
+from comfyui_pocketvideo.pocketvideo.training.fewstep.teacher import pocket_teacher
 from comfyui_pocketvideo.pocketvideo.training.fewstep.trainer import TrainConfig
 from comfyui_pocketvideo.pocketvideo.training.fewstep.trajectories import cache_trajectories
 from comfyui_pocketvideo.pocketvideo.training.latents import LatentSet
@@ -42,7 +43,8 @@ def test_a_recipe_names_what_exists(name: str) -> None:
         assert len(sigmas) == int(steps) + 1
         assert sigmas[0] == 1 and sigmas[-1] == 0 and all(a > b for a, b in itertools.pairwise(sigmas))
         # A student is only asked where it was trained.
-        known = {round(1 - start / recipe["trajectories"]["steps"], 6) for start in draw.starts}
+        way = shifted_sigmas(recipe["trajectories"]["steps"], recipe["trajectories"]["shift"]).tolist()
+        known = {round(way[start], 6) for start in draw.starts}
         assert {round(sigma, 6) for sigma in sigmas[:-1]} <= known
 
 
@@ -73,8 +75,9 @@ def test_trajectories_are_the_guided_teachers_own_and_are_computed_once(
     data: LatentSet, tmp_path: Path
 ) -> None:
     parent = build_model("pocket_shapes", 4)
+    teacher = pocket_teacher(parent)
     recipe = {"seed": 6, "trajectories": SETTINGS}
-    made = cache_trajectories(tmp_path, recipe, parent, data)
+    made = cache_trajectories(tmp_path, recipe, teacher, data)
     assert made.states.shape == (40, 4, 24, 2, 2, 2)
     given = made.free[:, 0] == 0
     assert 5 < int(given.sum()) < 35
@@ -99,16 +102,16 @@ def test_trajectories_are_the_guided_teachers_own_and_are_computed_once(
     shards = sorted((tmp_path / "trajectories").glob("*.safetensors"))
     before = {path: path.stat().st_mtime_ns for path in shards}
     shards[1].unlink()
-    again = cache_trajectories(tmp_path, recipe, parent, data)
+    again = cache_trajectories(tmp_path, recipe, teacher, data)
     assert torch.equal(again.states, made.states)
     assert shards[0].stat().st_mtime_ns == before[shards[0]]
     with pytest.raises(ValueError, match=r"lower trajectories\.clips"):
-        cache_trajectories(tmp_path, {**recipe, "trajectories": {**SETTINGS, "clips": 41}}, parent, data)
+        cache_trajectories(tmp_path, {**recipe, "trajectories": {**SETTINGS, "clips": 41}}, teacher, data)
 
 
 def test_a_step_begins_where_the_recipe_says(data: LatentSet, tmp_path: Path) -> None:
     parent = build_model("pocket_shapes", 4)
-    made = cache_trajectories(tmp_path, {"seed": 6, "trajectories": SETTINGS}, parent, data)
+    made = cache_trajectories(tmp_path, {"seed": 6, "trajectories": SETTINGS}, pocket_teacher(parent), data)
     context, mask = encode_captions(parent, data.captions)
     source = Source(data, made, context, mask)
     asked: list[int] = []
