@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 STAGES = ("trajectories", "train", "pack")
+TRACKERS = ("tensorboard",)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +36,9 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="with several processes (accelerate launch): keep the networks in pieces, one per process",
     )
+    parser.add_argument(
+        "--tracker", choices=TRACKERS, help="also write a live view; watch it with tensorboard --logdir"
+    )
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
@@ -46,7 +50,10 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     recipe = read_recipe(arguments.recipe)
-    recipe["train"]["shard"] = arguments.shard or recipe["train"].get("shard", False)
+    if arguments.shard:
+        recipe["train"]["shard"] = True
+    if arguments.tracker:
+        recipe["train"]["tracker"] = arguments.tracker
     models = Path("models") / "pocketvideo"
     directory = arguments.run or Path("runs") / recipe["name"]
     run: Run | PublishedRun

@@ -115,7 +115,18 @@ class Run:
             captions += [f"{steps} steps: {spec.caption}" for spec in specs[:4]]
         with (self.directory / "progress.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        contact_sheet(torch.cat(clips), captions).save(self.directory / "samples.png")
+        sheet = contact_sheet(torch.cat(clips), captions)
+        sheet.save(self.directory / "samples.png")
+        if trainer.view:
+            trainer.view.picture("samples", sheet, trainer.step)
+            trainer.view.losses(
+                {
+                    f"{steps} steps/{name}": value
+                    for steps in self.recipe["sampling"]["sigmas"]
+                    for name, value in line[steps].items()
+                },
+                trainer.step,
+            )
         log.info("%s", json.dumps(line))
 
 

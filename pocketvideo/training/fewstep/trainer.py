@@ -28,6 +28,7 @@ from tqdm import tqdm
 from ..checkpoints import load_checkpoint, save_checkpoint
 from ..loop import cosine_with_warmup, generator_for, plot_losses
 from ..sharding import ShardedTraining, like, process_mesh, shard, whole
+from ..tracking import TRACKERS, LiveView
 from .drawing import DrawConfig, Source
 from .objectives import Batch, Objective, trainable
 from .parent import Conditions, Velocity, clean_from
@@ -50,6 +51,7 @@ class TrainConfig:
         ema_decay: of the averaged student, warmed up as (1 + step) / (10 + step).
         checkpoint_every, sample_every: steps.
         mixed_precision: accelerate's `no`, `bf16` or `fp16`.
+        tracker: `tensorboard` for a live view besides the files, or nothing.
         shard: keep student and fake score in pieces, one per process (FSDP), instead of whole in each (DDP).
     """
 
@@ -65,6 +67,7 @@ class TrainConfig:
     sample_every: int = 250
     mixed_precision: str = "no"
     shard: bool = False
+    tracker: str = ""
 
 
 class _Progress:
@@ -131,6 +134,9 @@ class FewStepTrainer:
         self.directory, self.config, self.velocity_of, self.seed = directory, config, velocity_of, seed
         self.objectives = {name: objectives[name] for name in config.weights}
         self.accelerator = accelerator or Accelerator(mixed_precision=config.mixed_precision)
+        self.view: LiveView | None = None
+        if config.tracker not in ("", *TRACKERS):
+            raise ValueError(f"There is no tracker '{config.tracker}': choose {' or '.join(TRACKERS)}.")
         self.sharded = config.shard and self.accelerator.num_processes > 1
         if config.shard:
             _check_sharding(config, self.accelerator)
@@ -195,6 +201,7 @@ class FewStepTrainer:
         main = self.accelerator.is_main_process
         bar = tqdm(total=self.config.steps, initial=self.step, desc=self.directory.name, disable=not main)
         history = (self.directory / "losses.jsonl").open("a", encoding="utf-8") if main else None
+        self.view = LiveView(self.directory, self.step) if main and self.config.tracker else None
         try:
             while self.step < end:
                 started = clock.perf_counter()
@@ -203,6 +210,8 @@ class FewStepTrainer:
                 if history:
                     record = {"step": self.step, "seconds": round(self.seconds, 2), **values}
                     history.write(json.dumps(record) + "\n")
+                if self.view:
+                    self.view.losses(values, self.step)
                 bar.update(1)
                 bar.set_postfix({n: f"{v:.3f}" for n, v in values.items()}, refresh=False)
                 if self.step % self.config.checkpoint_every == 0 or self.step == end:
@@ -219,6 +228,8 @@ class FewStepTrainer:
         finally:
             if history:
                 history.close()
+            if self.view:
+                self.view.close()
             bar.close()
 
     def _one(self, source: Source, draw: DrawConfig) -> dict[str, float]:

@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--precision", default="no")
     parser.add_argument("--pair", action="store_true")
     parser.add_argument("--shard", action="store_true")
+    parser.add_argument("--tracker", default="")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     names = arguments.objectives.split(",")
@@ -117,6 +118,7 @@ def main() -> None:
         checkpoint_every=1,
         mixed_precision=arguments.precision,
         shard=arguments.shard,
+        tracker=arguments.tracker,
     )
     settings = StudentConfig(kind=arguments.kind, rank=2, lr=1e-2, adam_lr=1e-2)
     network = teacher()
