@@ -263,12 +263,29 @@ def test_a_page_that_came_past_the_kept_app_gives_way_to_it(
         browser = phone.new_cdp_session(page)
         browser.send("Network.enable")
         browser.send("Network.setBypassServiceWorker", {"bypass": True})
-        page.goto(page.url, wait_until="commit")
+        page.goto("about:blank")
+        page.goto(desk.code(), wait_until="commit")
         expect(page).to_have_title("PocketVideo new", timeout=PATIENCE)
+        until(page, "() => !location.hash")
         browser.send("Network.setBypassServiceWorker", {"bypass": False})
         page.evaluate("() => { window.on = true; }")
         expect(page).to_have_title("PocketVideo old", timeout=PATIENCE)
         expect(page.get_by_text("A newer version is here.")).to_be_visible(timeout=PATIENCE)
+        # What the code said came along, and is out of the address again.
+        expect(page.get_by_role("button", name="Pair", exact=True)).to_be_visible()
+        assert "#" not in page.url
+
+
+def test_a_code_that_is_opened_where_the_app_is_already_is_heard(desk: Desk, home: Path) -> None:
+    """The browser stays on the page then, and only the part behind the # is new."""
+    with handset(home) as phone:
+        page = phone.pages[0]
+        pair(page, desk)
+        page.goto(desk.code())
+        page.get_by_role("button", name="Pair", exact=True).click()
+        desk.confirm(page.get_by_test_id("code").inner_text())
+        expect(page.get_by_role("heading", name="Workflows", exact=True)).to_be_visible()
+        assert "#" not in page.url
 
 
 def relabel(folder: Path, label: str) -> None:

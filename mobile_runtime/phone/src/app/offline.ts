@@ -12,15 +12,17 @@ let looked = Number.NEGATIVE_INFINITY;
  * Load the page again where the browser went past the kept app; true where it does.
  *
  * Chromium asks the network where it cannot start a worker, and what comes may be of another version. Who reloads
- * past the cache on purpose gets what was asked for.
+ * past the cache on purpose gets what was asked for. `address` is the one that the page was opened with.
  */
-export async function leaveForKept(): Promise<boolean> {
+export async function leaveForKept(address: string): Promise<boolean> {
   const kept = navigator.serviceWorker;
   if (!kept || kept.controller) return false;
   const [arrival] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
   if (arrival?.type === "reload") return false;
   const registration = await kept.getRegistration("/").catch(() => undefined);
   if (registration?.active?.state !== "activated") return false;
+  // With the invitation, which has left the address bar already.
+  history.replaceState(history.state, "", address);
   location.reload();
   return true;
 }

@@ -7,19 +7,26 @@ import type { Pairing } from "../protocol/pair";
 import * as db from "../storage/db";
 import { connect, wake } from "./desk";
 import { follow } from "./navigate";
-import { keepRuntime, stayOffline } from "./offline";
-import { refresh } from "./shelf";
+import { keepRuntime, leaveForKept, stayOffline } from "./offline";
+import { refresh, storage } from "./shelf";
 import * as state from "./state";
 import { guard } from "./studio";
 import { language, t } from "./words";
 
 /** Start the app. */
 export async function start(): Promise<void> {
+  const address = location.href;
   state.invitation.value = takeInvitation();
+  if (await leaveForKept(address)) return;
+  window.addEventListener("hashchange", () => {
+    state.invitation.value = takeInvitation() ?? state.invitation.value;
+  });
   follow();
   language.subscribe((code) => {
     document.documentElement.lang = code;
   });
+  // Its worker loads while the browser is asked what it can do.
+  storage();
   const capability = await probe();
   state.capability.value = capability;
   if (!capability.secure || !capability.storage) {
