@@ -81,10 +81,20 @@ def render(result: dict[str, Any]) -> str:
         lines.append(
             f"| {bar['name']} | {bar['figure']} | {bar['goal']} | {'met' if bar['met'] else 'missed'} |"
         )
+    if "training" in result:
+        lines += ["", _cost(result["training"])]
     machine = result["machine"]
     where = f"{machine['cores']} cores of {machine['processor']}, Python {machine['python']}"
     lines += ["", f"Measured {result['date']} on {where}.", ""]
     return "\n".join(lines)
+
+
+def _cost(training: dict[str, Any]) -> str:
+    """What a student's card says of its training."""
+    return (
+        f"Trained in {training['steps']:,} steps, {training['seconds'] / 3600:.1f} hours with "
+        f"{training['threads']} threads on {training['device']}, torch {training['torch']}."
+    )
 
 
 def _cell(value: Any) -> str:

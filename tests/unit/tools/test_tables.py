@@ -51,3 +51,13 @@ def test_a_table_shows_rows_bars_and_the_machine() -> None:
     assert "| a | 0.500 |" in text
     assert "| colour | 50% | 90% | missed |" in text
     assert "2026-01-02 on 2 cores of Some Chip" in text
+
+
+def test_a_students_training_cost_stands_below_its_table() -> None:
+    training = {"steps": 3000, "seconds": 5400, "threads": 2, "device": "cpu (x86_64)", "torch": "2.13.0"}
+    machine = {"cores": 2, "processor": "a processor", "python": "3.11"}
+    result = {"rows": [], "bars": [], "machine": machine, "date": "2026-01-01", "training": training}
+    text = tool().render(result)
+    assert "Trained in 3,000 steps, 1.5 hours with 2 threads on cpu (x86_64), torch 2.13.0." in text
+    del result["training"]
+    assert "Trained" not in tool().render(result)
