@@ -111,9 +111,10 @@ bench-bridge: python  ## Measure a push beside a plain sendfile, the bridge's me
 	@$(PYTHON) tools/environments.py dev device
 	@$(VENV)/python benchmarks/bench_bridge.py
 
-bench-phone: python  ## Measure the phone's engine in a browser: time, memory of tab and GPU, leaks
+bench-phone: python  ## Measure the phone's engine and app in a browser: time, memory of tab and GPU, leaks
 	@$(PYTHON) tools/environments.py dev
-	@$(VENV)/python benchmarks/bench_phone.py
+	@$(VENV)/python benchmarks/bench_phone.py; engine=$$?; \
+	  $(VENV)/python benchmarks/bench_phone_app.py && exit $$engine
 
 tables: python  ## Write the docs' benchmark tables anew from docs/benchmarks
 	@$(PYTHON) tools/environments.py dev

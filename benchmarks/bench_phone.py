@@ -1,4 +1,4 @@
-"""What the phone's engine takes in a browser. `make bench-phone`: time, memory of tab and GPU, leaks.
+"""What the phone's engine takes in a browser. `make bench-phone`: time, memory of tab and GPU.
 
 Steps in WebAssembly and steps of the Python engine take turns on the same threads; a ratio is the median over
 the rounds. No phone was measured: this is desktop Chromium, and its GPU is one that works in software.
@@ -27,8 +27,7 @@ from report import ROOT, Bar, finish
 sys.path.append(str(ROOT / "tests"))
 from browser.conftest import chromium
 from phone_engine import heavy_video
-from phone_engine.page import EnginePage, build, engine_page
-from unit.engine import small
+from phone_engine.page import build, engine_page
 
 CACHE = ROOT / ".cache" / "bench-engine"
 MODEL, CLIP = "mobilei2v_270m", (17, 320, 576)
@@ -37,7 +36,7 @@ LARGEST_PRODUCT = ((3, 10, 18), 1152, 5760)
 BUDGET = 300 * 10**6
 # Of a tab beside the engine's own count: the browser's code, compiled WebAssembly, JavaScript's garbage.
 TAB_CONSTANT = 400 * 10**6
-RATIO_BAR, LEAK_BAR, PSNR_BAR = 3.0, 0.05, 40.0
+RATIO_BAR, PSNR_BAR = 3.0, 40.0
 STEPS = 3
 
 
@@ -45,7 +44,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--generations", type=int, default=200)
     parser.add_argument("--bundle", type=Path, help="a bundle with a plan, in place of mobilei2v_270m")
     arguments = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -63,10 +61,9 @@ def main() -> int:
         floors = measure_steps(built, floor, folder / "floor", arguments.threads, arguments.rounds, words)
         memory = measure_memory(built, bundle, folder, arguments.threads)
         gpu = measure_gpu(built, folder)
-        leak = measure_leak(built, folder, arguments.generations)
     rows = [*times["rows"], *floors["rows"], *memory["rows"]]
-    bars = [*times["bars"], *memory["bars"], *gpu["bars"], *leak["bars"]]
-    told = {"clip": CLIP, "threads": arguments.threads, "rounds": arguments.rounds, "leak": leak["figures"]}
+    bars = [*times["bars"], *memory["bars"], *gpu["bars"]]
+    told = {"clip": CLIP, "threads": arguments.threads, "rounds": arguments.rounds}
     return finish("phone", rows, bars, model=bundle.manifest["name"], **told)
 
 
@@ -150,35 +147,6 @@ def measure_gpu(built: Path, folder: Path) -> dict[str, Any]:
     met = found["streamed"] >= heavy_video.BLOCKS and blocks <= 2.1
     name = "weights on the GPU at once, of eight that stream (the narrow layers beside them)"
     return {"bars": [Bar(name, f"{blocks:.2f} blocks", "two blocks", met)]}
-
-
-def measure_leak(built: Path, folder: Path, generations: int) -> dict[str, Any]:
-    """The tab's memory after many videos in one engine, against its memory after the first tenth."""
-    bundle = small.build(folder / "small")
-    with engine_page(built, bundle, chromium(), folder / "profile-leak") as page:
-        page.call("install")
-        page.open("wasm", threads=1)
-        warm = max(generations // 10, 1)
-        page.call("repeat", warm)
-        before = _settled(page)
-        told = page.call("repeat", generations - warm)
-        after = _settled(page)
-    grown = after / before - 1
-    heap = told["peaks"][-1] / told["peaks"][0] - 1
-    name = f"growth of the tab over {generations} generations in a row"
-    figures = {"before_mb": round(before / 1e6, 1), "after_mb": round(after / 1e6, 1), "heap_growth": heap}
-    return {
-        "figures": figures,
-        "bars": [Bar(name, f"{100 * grown:.1f} %", "less than 5 %", grown < LEAK_BAR and heap < LEAK_BAR)],
-    }
-
-
-def _settled(page: EnginePage) -> int:
-    """The tab's memory when its garbage has been collected."""
-    page.collect_garbage()
-    # What was let go takes a moment to reach the system.
-    time.sleep(1)
-    return page.resident_bytes()
 
 
 def _native_step(

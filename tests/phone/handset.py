@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from browser import processes
 
 SCREEN = {"width": 412, "height": 860}
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -86,30 +86,12 @@ def handset(
 
 def kill_tabs(home: Path) -> None:
     """End all tabs of the phone whose files live in `home`, as a system does that needs their memory."""
-    _kill(home, "renderer")
+    processes.kill(home / "profile", "renderer")
 
 
 def kill_gpu(home: Path) -> None:
     """End the phone's process that speaks to the GPU, as a driver that crashes does."""
-    _kill(home, "gpu-process")
-
-
-def _kill(home: Path, kind: str) -> None:
-    """End the browser's processes of a kind."""
-    browser = int(os.readlink(home / "profile" / "SingletonLock").rpartition("-")[2])
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            # The name stands in brackets and may hold anything; the parent follows the state.
-            stat = (folder / "stat").read_text()
-            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-    family = {browser}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
-    for process in family - {browser}:
-        with contextlib.suppress(OSError):
-            if f"--type={kind}".encode() in Path(f"/proc/{process}/cmdline").read_bytes():
-                os.kill(process, signal.SIGKILL)
+    processes.kill(home / "profile", "gpu-process")
 
 
 def chromium() -> str:

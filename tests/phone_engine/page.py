@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -16,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import Page, sync_playwright
+
+from browser import processes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _TYPES = {
@@ -44,8 +43,7 @@ _ARGUMENTS = (
     "--no-sandbox",
     "--no-first-run",
     "--disable-background-networking",
-    # A measurement of memory collects garbage at once instead of waiting for the browser to do so.
-    "--enable-blink-features=ForceEagerMeasureMemory",
+    processes.EAGER_GARBAGE,
 )
 _NO_GPU = ("--disable-gpu",)
 _SOFTWARE_GPU = (
@@ -168,60 +166,16 @@ class EnginePage:
 
     def peak_bytes(self) -> int:
         """The highest resident memory of the page's process so far, as Linux counts it."""
-        return max(_status(process.pid, "VmHWM") for process in self._mine("renderer"))
-
-    def resident_bytes(self) -> int:
-        """The resident memory of the page's process."""
-        return max(_status(process.pid, "VmRSS") for process in self._mine("renderer"))
-
-    def collect_garbage(self) -> None:
-        """Have JavaScript's garbage collected, in the page and in its workers."""
-        self.page.evaluate("performance.measureUserAgentSpecificMemory().then(() => {})")
+        return processes.peak_bytes(self._profile)
 
     def kill_gpu(self) -> None:
         """End the process of this browser that speaks to the GPU, as a driver that crashes does."""
-        for process in self._mine("gpu-process"):
-            os.kill(process.pid, signal.SIGKILL)
-
-    def _mine(self, kind: str) -> Iterator[_Process]:
-        """The processes of this browser of a kind, such as renderer."""
-        running = {process.pid: process for process in _processes()}
-        mine = {one.pid for one in running.values() if f"--user-data-dir={self._profile}" in one.command}
-        for process in running.values():
-            ancestors, pid = set(), process.parent
-            while pid in running and pid not in ancestors:
-                ancestors.add(pid)
-                pid = running[pid].parent
-            if f"--type={kind}" in process.command and ancestors & mine:
-                yield process
+        processes.kill(self._profile, "gpu-process")
 
     def told(self) -> list[dict[str, Any]]:
         """The progress of the last run."""
         text = self.page.evaluate("JSON.stringify(harness.told)")
         return list(json.loads(text))
-
-
-class _Process(NamedTuple):
-    pid: int
-    parent: int
-    command: list[str]
-
-
-def _processes() -> Iterator[_Process]:
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        # A process may end while it is looked at.
-        with contextlib.suppress(OSError):
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            command = (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ").split(" ")
-            yield _Process(int(folder.name), parent, command)
-
-
-def _status(pid: int, field: str) -> int:
-    """Bytes that /proc tells of a process."""
-    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(next(line for line in text.splitlines() if line.startswith(field)).split()[1]) * 1024
 
 
 @contextmanager
