@@ -1,5 +1,7 @@
 """Make the pictures of the template browser anew: run every workflow in a real ComfyUI. `make thumbnails`.
 
+With names (`tools/thumbnails.py few-step leap`) only theirs.
+
 A picture shows four moments of the video that the workflow makes, exactly as it is saved.
 """
 
@@ -23,11 +25,13 @@ WORKFLOWS = REPOSITORY / "workflows"
 TILE, GAP = 252, 8
 
 
-def main() -> int:
+def main(names: list[str]) -> int:
     with tempfile.TemporaryDirectory() as base, ComfyServer(Path(base)) as server:
         client = server.client()
         definitions = client.object_info()
         for path in sorted(WORKFLOWS.glob("*.json")):
+            if names and path.stem not in names:
+                continue
             picture = contact_sheet(video_of(client, to_prompt(load_workflow(path), definitions)))
             target = path.with_suffix(".jpg")
             picture.save(target, quality=88, optimize=True)
@@ -54,4 +58,4 @@ def contact_sheet(frames: list[np.ndarray[Any, Any]]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
