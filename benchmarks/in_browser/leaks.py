@@ -26,8 +26,10 @@ from phone_engine.page import engine_page
 SAMPLES = 4
 # Videos before the count begins, and where the curve is looked at until then.
 WARM = {"app": (1, 20), "engine": (1, 50, 100, 200)}
-# Workers take a moment to end, and what was let go to reach the system.
-SETTLES = 1.5
+# Workers that run between two videos: the store's in the app, and the engine's two.
+RESTING = {"app": 1, "engine": 2}
+# What was let go takes a moment to reach the system, and an ended worker under load many.
+SETTLES, PATIENCE = 1.0, 60.0
 # Presses Generate and waits for the video of its own, over and over.
 MAKE = """async (times) => {
   const ready = () => document.querySelector("footer button.primary:not(:disabled)");
@@ -90,7 +92,7 @@ def in_the_app(app: Path, bundle: Bundle, folder: Path, count: int) -> Curve:
             def make(times: int) -> None:
                 page.evaluate(MAKE, times)
 
-            points = _follow(page, home / "profile", make, WARM["app"], count)
+            points = _follow(page, home / "profile", make, "app", count)
     finally:
         desk.bridge.stop()
     return Curve("in the app, an engine for each", WARM["app"][-1], points)
@@ -107,30 +109,34 @@ def in_one_engine(built: Path, bundle: Bundle, folder: Path, count: int) -> tupl
         def make(times: int) -> None:
             heaps.extend(page.call("repeat", times)["peaks"])
 
-        points = _follow(page.page, profile, make, WARM["engine"], count)
+        points = _follow(page.page, profile, make, "engine", count)
     warm = WARM["engine"][-1]
     return Curve("all in one engine", warm, points), heaps[-1] / heaps[warm - 1] - 1
 
 
-def _follow(
-    page: Page, profile: Path, make: Callable[[int], None], warm: tuple[int, ...], count: int
-) -> dict[int, int]:
+def _follow(page: Page, profile: Path, make: Callable[[int], None], where: str, count: int) -> dict[int, int]:
     """Bytes by the number of videos: in the warm-up, at its end, and at equal distances over the rest."""
+    warm = WARM[where]
     looks = [*warm, *(warm[-1] + count * sample // SAMPLES for sample in range(1, SAMPLES + 1))]
     points: dict[int, int] = {}
     done = 0
     for look in looks:
         make(look - done)
         done = look
-        points[done] = _settled(page, profile)
+        points[done] = _settled(page, profile, RESTING[where])
     return points
 
 
-def _settled(page: Page, profile: Path) -> int:
-    """The tab's memory when its garbage has been collected."""
+def _settled(page: Page, profile: Path, resting: int) -> int:
+    """The tab's memory when ended workers are gone and its garbage has been collected."""
+    deadline = time.monotonic() + PATIENCE
+    while (running := processes.workers(profile)) != resting:
+        if time.monotonic() > deadline:
+            raise RuntimeError(
+                f"{running} workers run between two videos and {resting} should; one is left over."
+            )
+        time.sleep(0.1)
     for _ in range(2):
-        time.sleep(SETTLES)
-        # What ended workers held goes with the second time.
         processes.collect_garbage(page)
-    time.sleep(SETTLES)
+        time.sleep(SETTLES)
     return processes.resident_bytes(profile)

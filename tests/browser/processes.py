@@ -53,6 +53,17 @@ def resident_bytes(profile: Path) -> int:
     return max(_status(process.pid, "VmRSS") for process in processes(profile, "renderer"))
 
 
+def workers(profile: Path) -> int:
+    """How many workers of pages run; one that was ended counts until it is gone."""
+    found = 0
+    for process in processes(profile, "renderer"):
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            # A thread may end while it is looked at.
+            with contextlib.suppress(OSError):
+                found += (thread / "comm").read_text().startswith("DedicatedWorker")
+    return found
+
+
 def collect_garbage(page: Page) -> None:
     """Have JavaScript's garbage collected, in the page and in all its workers; needs EAGER_GARBAGE.
 
