@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import Page
 
 from browser import processes
 from browser.conftest import chromium
+from in_browser.curves import Curve
 from phone.conftest import Desk, pair
 from phone.handset import NO_GPU, handset
 from phone_engine.page import engine_page
 
-SAMPLES = 4
+SAMPLES = 10
 # Videos before the count begins, and where the curve is looked at until then.
 WARM = {"app": (1, 20), "engine": (1, 50, 100, 200)}
 # Workers that run between two videos: the store's in the app, and the engine's two.
@@ -44,36 +43,6 @@ MAKE = """async (times) => {
     }
   }
 }"""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Bytes of the tab after so many videos."""
-
-    way: str
-    # Videos that are not counted.
-    warm: int
-    points: dict[int, int]
-
-    @property
-    def growth(self) -> float:
-        """Over all videos that count, as a part of what was there before them."""
-        return self._since(max(self.points))
-
-    def rows(self) -> list[dict[str, Any]]:
-        """For a table."""
-        return [
-            {
-                "videos": self.way,
-                "made": made,
-                "tab's MB": round(taken / 1e6, 1),
-                "growth after the warm-up": f"{100 * self._since(made):+.1f} %" if made >= self.warm else "",
-            }
-            for made, taken in self.points.items()
-        ]
-
-    def _since(self, made: int) -> float:
-        return self.points[made] / self.points[self.warm] - 1
 
 
 def in_the_app(app: Path, bundle: Bundle, folder: Path, count: int) -> Curve:
