@@ -1,4 +1,4 @@
-"""What the bench of the app calls growth: a line over all looks after the warm-up, not two looks that differ."""
+"""What the bench of the app calls growth: a line over all looks after the warm-up, not two of them."""
 
 from __future__ import annotations
 
