@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import plistlib
 import re
@@ -69,6 +70,23 @@ def test_the_app_is_served_whole_with_its_types(visitor: Client) -> None:
         assert (answer.status, answer.body) == (200, data), name
         assert answer.headers["Content-Type"] == types[name]
     assert visitor.get("/").body == FILES["index.html"]
+
+
+def test_texts_come_packed_where_the_browser_can_unpack(visitor: Client) -> None:
+    asking = {"Accept-Encoding": "gzip, deflate, br, zstd"}
+    for name, data in FILES.items():
+        answer = visitor.get(f"/{name}", **asking)
+        text = not name.endswith(".wasm")
+        assert (answer.headers.get("Content-Encoding") == "gzip") is text, name
+        assert (gzip.decompress(answer.body) if text else answer.body) == data
+        again = visitor.get(f"/{name}", **asking, **{"If-None-Match": answer.headers["ETag"]})
+        assert (again.status, again.body) == (304, b""), name
+        if text:
+            # A cache on the way must not hand the packed bytes to whom cannot read them.
+            assert answer.headers["Vary"] == again.headers["Vary"] == "Accept-Encoding"
+            assert visitor.get(f"/{name}").headers["Vary"] == "Accept-Encoding"
+        for header in ("Content-Security-Policy", "Cache-Control", "Content-Type"):
+            assert answer.headers[header] == visitor.get(f"/{name}").headers[header]
 
 
 def test_t14_every_answer_of_the_app_has_the_strict_policy(visitor: Client) -> None:
