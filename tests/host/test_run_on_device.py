@@ -79,7 +79,7 @@ def test_the_device_makes_the_same_video_and_the_desk_makes_none(client: ComfyCl
     assert [data["value"] for data in bar] == sorted(data["value"] for data in bar)
     # Of the bar the host shows at most ten values a second; of the lines, every one.
     told = [event.data["text"] for event in run.of_type("progress_text") if event.data["node"] == RUN]
-    stages = ["Loading the model", "The bundle is written", "checking every file's SHA-256"]
+    stages = ["Reading the workflow", "The bundle is written", "checking every file's SHA-256"]
     assert in_order([*stages, "write_video: step 9 of 9", "sending the frames", "sending the report"], told)
 
     desk_run = client.run(here(graph)).require_success()
