@@ -91,8 +91,8 @@ class TestImpatience:
         host, port = bridge.address.split(":")
         held = [socket.create_connection((host, int(port)), 15) for _ in range(6)]
         try:
-            closed = wait_for(lambda: [item for item in held if _ended(item)])
-            assert len(closed) >= 3
+            # Each is closed by itself, so a look may come between two.
+            wait_for(lambda: sum(_ended(item) for item in held) >= 3)
         finally:
             for item in held:
                 item.close()
