@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 
 @dataclass(frozen=True)
 class Curve:
@@ -19,13 +17,9 @@ class Curve:
 
     @property
     def growth(self) -> float:
-        """Over all videos that count, as a part of what was there before them.
-
-        By the straight line through all looks: a single look differs by some percent from the next one.
-        """
+        """From the end of the warm-up to the last video, as a part of what was there before."""
         made = [one for one in self.points if one >= self.warm]
-        slope, start = np.polyfit(made, [self.points[one] for one in made], 1)
-        return float(slope * (made[-1] - made[0]) / (start + slope * made[0]))
+        return self.points[made[-1]] / self.points[made[0]] - 1
 
     def rows(self) -> list[dict[str, Any]]:
         """For a table."""

@@ -24,7 +24,7 @@ from phone_engine.page import engine_page
 
 SAMPLES = 10
 # Videos before the count begins, and where the curve is looked at until then.
-WARM = {"app": (1, 20), "engine": (1, 50, 100, 200)}
+WARM = {"app": (1, 20), "engine": (1, 20)}
 # Workers that run between two videos: the store's in the app, and the engine's two.
 RESTING = {"app": 1, "engine": 2}
 # What was let go takes a moment to reach the system, and an ended worker under load many.
