@@ -28,6 +28,10 @@ class DrawConfig:
         rollout: share of the starts after the first that begin where the student itself gets to: its
             prediction from noise, noised anew (DMD2's backward simulation).
         renoised: share that begins at the teacher's result, noised anew; the rest is on the trajectory.
+        fresh: share of the clips that begin at noise of no trajectory. They have no target and teach by the
+            other objectives: a student that has seen its trajectories often makes better clips of their
+            noise than of any other, so that a discriminator has nothing to tell, and rollouts begin at
+            clips that nobody gets in use.
         images: share of the steps that see single frames (SnapGen-V mixes images and videos).
         real: `teacher` or `data`, what stands for real clips.
     """
@@ -37,6 +41,7 @@ class DrawConfig:
     weights: tuple[float, ...]
     rollout: float = 0.5
     renoised: float = 0.25
+    fresh: float = 0.0
     images: float = 0.0
     real: str = "teacher"
 
@@ -91,15 +96,24 @@ class Source:
             later = start > 0
             simulated = later & (kind < config.rollout)
             again = later & (kind >= config.rollout) & (kind < config.rollout + config.renoised)
+            paired = torch.ones(config.batch)
+            begun = states[index, 0].float()
+            if config.fresh:
+                fresh = torch.rand(config.batch, generator=generator) < config.fresh
+                other = conditions.hold(torch.randn(result.shape, generator=generator))
+                begun = torch.where(fresh[:, None, None, None, None], other, begun)
+                x = torch.where(fresh[:, None, None, None, None], other, x)
+                # From noise of its own a clip gets to a later start by itself alone.
+                simulated, again = simulated | (fresh & later), again & ~fresh
+                paired = (~fresh).float()
             x = torch.where(again[:, None, None, None, None], renoise(result, noise, time, conditions), x)
             if simulated.any():
-                begun = states[index, 0][simulated].float().to(self.device)
-                ones = torch.ones(len(begun), device=self.device)
+                ones = torch.ones(int(simulated.sum()), device=self.device)
                 reached = torch.zeros_like(result)
-                reached[simulated] = predict(begun, ones, conditions[simulated].to(self.device)).cpu()
+                first = begun[simulated].to(self.device)
+                reached[simulated] = predict(first, ones, conditions[simulated].to(self.device)).cpu()
                 moved = renoise(reached, noise, time, conditions)
                 x = torch.where(simulated[:, None, None, None, None], moved, x)
-            paired = torch.ones(config.batch)
         real = result if config.real == "teacher" else clean
         return Batch(
             x=x.to(self.device),

@@ -71,10 +71,10 @@ class TrainConfig:
 
 
 class _Progress:
-    """Step, averaged weights and seconds: what accelerate does not keep by itself."""
+    """Step, averaged weights, seconds and processes: what accelerate does not keep by itself."""
 
-    def __init__(self, student: nn.Module):
-        self.step, self.seconds = 0, 0.0
+    def __init__(self, student: nn.Module, processes: int):
+        self.step, self.seconds, self.processes = 0, 0.0, processes
         self.ema = {
             name: value.detach().clone().float()
             for name, value in student.named_parameters()
@@ -90,10 +90,15 @@ class _Progress:
                 self.ema[name].lerp_(value.float(), 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "seconds": self.seconds, "ema": self.averaged()}
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "processes": self.processes,
+            "ema": self.averaged(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.processes = state["step"], state["seconds"], state.get("processes", 1)
         self.ema = {name: like(value, self.ema[name]) for name, value in state["ema"].items()}
 
     def averaged(self) -> dict[str, Tensor]:
@@ -162,7 +167,7 @@ class FewStepTrainer:
             self.networks[name] = self.accelerator.prepare(network)
             self._optimizers[name] = [self.accelerator.prepare(o) for o in made]
             self._schedules[name] = [self.accelerator.prepare(s) for s in schedules]
-        self._progress = _Progress(self.plain)
+        self._progress = _Progress(self.plain, self.accelerator.num_processes)
         self.accelerator.register_for_checkpointing(self._progress, *pieces)
         if load_checkpoint(self.accelerator, directory):
             log.info("Resumed %s at step %d.", directory.name, self.step)
@@ -176,6 +181,11 @@ class FewStepTrainer:
     def seconds(self) -> float:
         """Time spent in steps, over all starts."""
         return self._progress.seconds
+
+    @property
+    def processes(self) -> int:
+        """How many trained last, resumed runs included."""
+        return self._progress.processes
 
     @property
     def plain(self) -> nn.Module:
@@ -198,6 +208,8 @@ class FewStepTrainer:
         Raises FloatingPointError when a loss is not finite.
         """
         end = min(self.config.steps, until if until is not None else self.config.steps)
+        if self.step < end:
+            self._progress.processes = self.accelerator.num_processes
         main = self.accelerator.is_main_process
         bar = tqdm(total=self.config.steps, initial=self.step, desc=self.directory.name, disable=not main)
         history = (self.directory / "losses.jsonl").open("a", encoding="utf-8") if main else None

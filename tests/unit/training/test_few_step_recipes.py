@@ -140,6 +140,15 @@ def test_a_step_begins_where_the_recipe_says(data: LatentSet, tmp_path: Path) ->
     assert asked[-1] == int(later.sum())
     free = rolled.conditions.free[later][:, None, :, None, None].bool().expand_as(rolled.x[later])
     assert float(rolled.x[later][free].mean()) == pytest.approx(5 * 2 / 3, abs=0.2)
+    # Fresh clips begin at noise of no trajectory, get to later starts by themselves, and have no target.
+    begun = {bytes(state.numpy().tobytes()) for state in states[:, 0]}
+    mixed = draw(fresh=0.5, rollout=0.0)
+    assert 0 < int(mixed.paired.sum()) < 16
+    assert asked[-1] == int(((mixed.paired == 0) & (mixed.time < 1)).sum()) > 0
+    for x, time, has_target in zip(mixed.x, mixed.time, mixed.paired, strict=True):
+        if float(time) == 1:
+            assert (bytes(x.contiguous().numpy().tobytes()) in begun) == bool(has_target)
+    assert not draw(fresh=1.0).paired.any()
     still = draw(images=1.0)
     assert still.x.shape[2] == 1 and bool((still.conditions.free == 1).all())
     assert bool((still.paired == (still.time < 1)).all())
