@@ -19,6 +19,7 @@ from ..desk.planning import plan_send
 from ..desk.records import BundleRecords
 from ..desk.request import SendRequest, compiled
 from ..desk.results import metadata_tags
+from ..desk.self_tests import psnr_words, worst_psnr
 from ..desk.videos import MP4, tagged_video
 from ..pocketvideo.export import parse_prompt
 from ..pocketvideo.export.editor import to_prompt
@@ -64,8 +65,8 @@ def push(options: argparse.Namespace) -> int:
         line.end()
         bridge.stop()
     sys.stdout.write(
-        f"{prepared.name} is on {target.name}, tested there; {result.sent_bytes / 1e6:.1f} of "
-        f"{result.bundle_bytes / 1e6:.1f} MB were sent\n"
+        f"{prepared.name} is on {target.name}, tested there{psnr_words(worst_psnr(result.report))}; "
+        f"{result.sent_bytes / 1e6:.1f} of {result.bundle_bytes / 1e6:.1f} MB were sent\n"
     )
     return 0
 

@@ -15,6 +15,7 @@ from .errors import DeskError
 from .folder import StateFolder, private_folder, read_json, write_json
 from .pipeline import EXPORTING, PLANNING, QUEUED, TESTING, TRANSFERRING, WAITING
 from .request import SendRequest
+from .self_tests import psnr_from_json, psnr_json
 
 DONE, FAILED, CANCELLED, INTERRUPTED = "done", "failed", "cancelled", "interrupted"
 OPEN = frozenset({QUEUED, PLANNING, EXPORTING, WAITING, TRANSFERRING, TESTING})
@@ -50,6 +51,8 @@ class Send:
     bytes_sent: int = 0
     total_bytes: int = 0
     error: str | None = None
+    # The device's worst PSNR in dB against the desk (`self_tests.py`); None until it tells one.
+    self_test: float | None = None
     # Every state that it came to, as (fraction, message): whoever looks from time to time misses none.
     milestones: list[tuple[float, str]] = field(default_factory=list)
     cancel: threading.Event = field(default_factory=threading.Event)
@@ -94,6 +97,7 @@ class Send:
         with self.lock:
             self.state = self.stage = QUEUED
             self.fraction, self.bytes_sent, self.error, self.message = 0.0, 0, None, ""
+            self.self_test = None
             self.cancel = threading.Event()
             self.milestones = []
 
@@ -125,7 +129,12 @@ class Send:
                     "error",
                 )
             }
-            return {**told, "fraction": round(self.fraction, 4), "seconds_left": self.seconds_left()}
+            return {
+                **told,
+                "fraction": round(self.fraction, 4),
+                "seconds_left": self.seconds_left(),
+                "self_test": psnr_json(self.self_test),
+            }
 
 
 class SendStore:
@@ -183,6 +192,8 @@ def _read(path: Path) -> Send | None:
         send.state, send.stage = str(saved["state"]), str(saved["stage"])
         send.fraction, send.error = float(saved["fraction"]), saved["error"]
         send.bytes_sent, send.total_bytes = int(saved["bytes_sent"]), int(saved["total_bytes"])
+        # One that an older version kept has none.
+        send.self_test = psnr_from_json(saved.get("self_test"))
     except (KeyError, TypeError, ValueError, DeskError):
         return None
     if send.state not in OVER:

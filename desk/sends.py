@@ -12,6 +12,7 @@ from .errors import DeskError, SendCancelled, missing
 from .pipeline import WAITING, Prepared, Tell, Workshop
 from .planning import plan_send
 from .request import DeskLookups, SendRequest
+from .self_tests import worst_psnr
 from .send import CANCELLED, DONE, FAILED, Send, SendStore
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ class SendManager:
                 raise
             return False
         send.total_bytes = result.sent_bytes
+        send.self_test = worst_psnr(result.report)
         return True
 
     def _tell(self, send: Send) -> Tell:

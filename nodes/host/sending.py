@@ -8,7 +8,8 @@ from typing import Any
 from ...desk.errors import DeskError
 from ...desk.pipeline import WAITING
 from ...desk.request import SendRequest
-from ...desk.send import CANCELLED, DONE, FAILED
+from ...desk.self_tests import psnr_words
+from ...desk.send import CANCELLED, DONE, FAILED, Send
 from .desk import host_desk
 from .progress import NodeProgress
 
@@ -39,7 +40,7 @@ def send_and_follow(request: SendRequest, node_id: str) -> str:
                 progress.update(fraction, words)
                 shown += 1
             if told["state"] == DONE:
-                text = _done(told)
+                text = _done(send, told)
                 progress.update(1.0, text)
                 return text
             if told["state"] in (FAILED, CANCELLED):
@@ -62,7 +63,7 @@ def _words(told: dict[str, Any]) -> str:
     return told["message"] or str(told["state"])
 
 
-def _done(told: dict[str, Any]) -> str:
-    return (
-        f"{told['name']} is on {told['device_name']}, tested there; {told['total_bytes'] / 1e6:.1f} MB sent"
-    )
+def _done(send: Send, told: dict[str, Any]) -> str:
+    tested = psnr_words(send.self_test)
+    sent = f"{told['total_bytes'] / 1e6:.1f} MB sent"
+    return f"{told['name']} is on {told['device_name']}, tested there{tested}; {sent}"

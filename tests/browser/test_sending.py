@@ -139,6 +139,10 @@ def test_a_send_is_planned_waits_survives_a_reload_and_arrives(
         expect(state(card)).to_have_text("Ready on the device", timeout=SEND_MS)
         toast = page.locator(".p-toast-message").filter(has_text="Ready on the device")
         expect(toast).to_be_visible()
+        tested = card.get_by_text(
+            re.compile(r"^Installed on Reference device \u00b7 self-test (exact|\d+ dB)$")
+        )
+        expect(tested).to_have_attribute("title", re.compile("How closely"))
         sidebar.tab("Devices")
         known = sidebar.card("Reference device")
         expect(known).to_contain_text("Connected")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -73,6 +74,10 @@ def test_a_send_is_planned_goes_through_its_stages_and_every_page_hears_of_it(cl
     assert heard[-1] == "done"
     assert len(set(heard)) > 2
 
+    # What the agent measured when it installed, which a passed self-test has.
+    assert send["self_test"] is not None
+    assert send["self_test"]["psnr"] is None or send["self_test"]["psnr"] > 40
+
     (kept,) = wait_for_bundles(client)
     assert kept["bytes"] > 1_000_000
     again = desk(client, "POST", "/sends/plan", {"prompt": graph})
@@ -90,7 +95,8 @@ def test_the_node_sends_as_the_page_does_and_gives_a_line(client: ComfyClient) -
     executed = {event.data["node"] for event in run.of_type("executing") if event.data["node"]}
     assert executed == {TARGET, "61"}
     (line,) = run.outputs[TARGET]["text"]
-    assert line.startswith("From the graph is on Reference device, tested there; ")
+    said = r"From the graph is on Reference device, tested there \(self-test (exact|\d+ dB)\); [\d.]+ MB sent"
+    assert re.fullmatch(said, line), line
     assert run.outputs["61"]["text"] == [line]
     values = [event.data["value"] for event in run.of_type("progress") if event.data["node"] == TARGET]
     assert values == sorted(values)

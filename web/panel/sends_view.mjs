@@ -17,6 +17,9 @@ const TITLES = {
   cancelled: "Cancelled",
   interrupted: "Interrupted: ComfyUI ended meanwhile",
 };
+const MEANING =
+  "How closely the device's outputs match this computer's, at the worst part of the workflow. " +
+  "From about 40 dB on nobody sees a difference.";
 const AGAIN = ["failed", "cancelled", "interrupted"];
 
 export class SendsView {
@@ -58,6 +61,7 @@ class SendCard {
     this.where = text("", "pv-muted");
     this.state = element("p", { className: "pv-state" });
     this.detail = text("", "pv-muted");
+    this.tested = element("p", { className: "pv-muted", title: MEANING });
     this.fill = element("div", { className: "pv-fill" });
     this.bar = element("div", { className: "pv-bar", attributes: { role: "progressbar" } }, [this.fill]);
     this.bar.setAttribute("aria-valuemin", "0");
@@ -75,6 +79,7 @@ class SendCard {
       this.steps,
       this.state,
       this.detail,
+      this.tested,
       this.actions,
     ]);
   }
@@ -86,6 +91,8 @@ class SendCard {
     setText(this.state, titleOf(send));
     setText(this.detail, detailOf(send));
     this.detail.hidden = !this.detail.textContent;
+    setText(this.tested, testedOf(send));
+    this.tested.hidden = !this.tested.textContent;
     this.element.dataset.state = send.state;
     this.bar.hidden = this.steps.hidden = !active;
     const percent = Math.round(100 * (send.fraction ?? 0));
@@ -121,6 +128,12 @@ class SendCard {
 
 function titleOf(send) {
   return send.state === "waiting" ? `Waiting for ${send.device_name}` : (TITLES[send.state] ?? send.state);
+}
+
+function testedOf({ state, self_test: tested, device_name: device }) {
+  if (state !== "done" || !tested) return "";
+  const figure = tested.psnr === null ? "exact" : `${tested.psnr.toFixed(0)} dB`;
+  return `Installed on ${device} \u00b7 self-test ${figure}`;
 }
 
 function detailOf(send) {

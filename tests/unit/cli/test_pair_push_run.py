@@ -125,7 +125,7 @@ def test_a_workflow_is_planned_installed_and_not_sent_twice(place: Place, workfl
     assert re.search(r"to send: about \d+\.\d of \d+\.\d MB", planned), planned
     assert "denoiser" in planned
     pushed = place.call("push", str(workflow))
-    assert "tested there" in pushed.stdout
+    assert re.search(r" is on Window box, tested there \(self-test (exact|\d+ dB)\); ", pushed.stdout), pushed
     states = [line.partition(":")[0] for line in pushed.stderr.splitlines()]
     assert [state for state in states if state in ("planning", "exporting", "transferring", "testing")] == [
         "planning",
