@@ -8,14 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ...models.checkpoint import METADATA_KEY
+
+if TYPE_CHECKING:
+    from .trainer import FewStepTrainer
+
+
+def training_cost(recipe: dict[str, Any], trainer: FewStepTrainer) -> dict[str, Any]:
+    """What a training took so far, for a card: steps, seconds, machine, and the recipe it followed."""
+    return {
+        "steps": trainer.step,
+        "seconds": round(trainer.seconds),
+        "threads": torch.get_num_threads(),
+        "device": f"{trainer.accelerator.device} ({platform.machine()})",
+        "torch": torch.__version__,
+        "recipe": recipe,
+    }
 
 
 def make_card(recipe: dict[str, Any], training: dict[str, Any], parent: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from ...models.checkpoint import METADATA_KEY
 from ..latents import LatentSet
-from .card import make_card
+from .card import make_card, training_cost
 from .drawing import DrawConfig, Source
 from .families import FAMILIES, Family
 from .run import build_trainer, tuples
@@ -77,15 +76,7 @@ class PublishedRun:
     def pack(self, target: Path) -> Path:
         """Write the averaged LoRA of the last checkpoint in bfloat16, with its card."""
         trainer = build_trainer(self.directory, self.recipe, self._teacher())
-        training = {
-            "steps": trainer.step,
-            "seconds": round(trainer.seconds),
-            "threads": torch.get_num_threads(),
-            "device": f"{trainer.accelerator.device} ({platform.machine()})",
-            "torch": torch.__version__,
-            "recipe": self.recipe,
-        }
-        card = make_card(self.recipe, training, Path(self.section["model"]))
+        card = make_card(self.recipe, training_cost(self.recipe, trainer), Path(self.section["model"]))
         state = lora_state(trainer.plain, trainer.averaged(), self.family.comfy_name)
         if trainer.accelerator.is_main_process:
             config = {"name": target.stem, "family": self.section["family"], "few_step": card}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ...models.checkpoint import PocketModel, load_model
 from ...models.sampling import generate
 from ..data.shapes import training_spec
 from ..latents import LatentSet, cache_latents
-from .card import make_card, save_student
+from .card import make_card, save_student, training_cost
 from .consistency import Consistency
 from .discriminator import Heads, HeadsConfig, block_features
 from .drawing import DrawConfig, Source
@@ -74,15 +73,7 @@ class Run:
         """Write the averaged student of the last checkpoint, with its card."""
         parent = load_model(self.parent_file)
         trainer = build_trainer(self.directory, self.recipe, pocket_teacher(parent))
-        training = {
-            "steps": trainer.step,
-            "seconds": round(trainer.seconds),
-            "threads": torch.get_num_threads(),
-            "device": f"{trainer.accelerator.device} ({platform.machine()})",
-            "torch": torch.__version__,
-            "recipe": self.recipe,
-        }
-        card = make_card(self.recipe, training, self.parent_file)
+        card = make_card(self.recipe, training_cost(self.recipe, trainer), self.parent_file)
         state = merged_state(trainer.plain, trainer.averaged())
         save_student(target, state, parent.config, self.parent_file, card)
         return target
