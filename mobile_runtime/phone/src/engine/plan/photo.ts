@@ -3,6 +3,7 @@
 import { firstLine, InputError } from "../errors";
 import type { Pixels } from "../numbers/resize";
 import { decodeTransparentPng } from "./png";
+import { straightColours } from "./straight";
 
 export const MAX_BYTES = 64 * 2 ** 20;
 export const MAX_PIXELS = 100_000_000;
@@ -53,8 +54,16 @@ export async function decodePhoto(data: Uint8Array<ArrayBuffer>): Promise<Pixels
     if (context === null)
       throw new InputError("The photo is too large for this browser; choose a smaller one.");
     context.drawImage(image, 0, 0);
-    return { data: context.getImageData(0, 0, width, height).data, width, height, channels: 4 };
+    const drawn = context.getImageData(0, 0, width, height).data;
+    const data = (hides(drawn) && (await straightColours(image))) || drawn;
+    return { data, width, height, channels: 4 };
   } finally {
     image.close();
   }
+}
+
+/** Whether a picture in RGBA has transparency anywhere. */
+function hides(rgba: Uint8ClampedArray): boolean {
+  for (let at = 3; at < rgba.length; at += 4) if (rgba[at] !== 255) return true;
+  return false;
 }
