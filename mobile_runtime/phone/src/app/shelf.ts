@@ -18,8 +18,11 @@ export function storage(): Client<StorageHandlers> {
 
 /** Read again what is here. */
 export async function refresh(): Promise<void> {
-  state.workflows.value = await storage().call("list", null);
-  state.videos.value = await listVideos();
+  const { bundles, bytes } = await storage().call("inventory", null);
+  const videos = await listVideos();
+  state.stored.value = videos.reduce((sum, { video, poster }) => sum + video.size + poster.size, bytes);
+  state.workflows.value = bundles;
+  state.videos.value = videos;
 }
 
 /** What brings a bundle from a desk; asks the browser, once, to keep what is stored. */
@@ -55,7 +58,7 @@ export async function freeBytes(): Promise<number | null> {
   if (state.capability.value) {
     state.capability.value = { ...state.capability.value, quota: quota ?? null, usage: usage ?? null };
   }
-  return quota === undefined || usage === undefined ? null : Math.max(0, quota - usage);
+  return state.free.value;
 }
 
 export async function removeWorkflow(bundleId: string): Promise<void> {

@@ -57,6 +57,8 @@ export const capability = signal<Capability | null>(null);
 export const caution = signal<Caution>(0);
 export const workflows = signal<readonly Installed[]>([]);
 export const videos = signal<readonly VideoRecord[]>([]);
+/** Bytes of all workflows and videos here, counted file by file. */
+export const stored = signal(0);
 export const activity = signal<Activity | null>(null);
 export const notice = signal<Notice | null>(null);
 /** `yes` once the app works without the desk, `no` where the browser will not keep it. */
@@ -69,6 +71,12 @@ export const elsewhere = signal(false);
 export const choice = computed<Choice | null>(() =>
   capability.value ? choose(capability.value, caution.value) : null,
 );
+
+/** Bytes that the browser would still give us, or null where it does not tell. */
+export const free = computed<number | null>(() => {
+  const { quota = null, usage = null } = capability.value ?? {};
+  return quota === null || usage === null ? null : Math.max(0, quota - Math.max(usage, stored.value));
+});
 
 /** A new activity at its start. */
 export function doing(

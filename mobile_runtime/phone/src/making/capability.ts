@@ -20,6 +20,7 @@ export interface Capability {
   readonly memory: number | null;
   readonly storage: boolean;
   readonly quota: number | null;
+  /** What the browser counts as ours. Chromium forgets what files grew by through a worker's handles when it restarts. */
   readonly usage: number | null;
   readonly persisted: boolean;
   readonly encoder: boolean;

@@ -22,6 +22,12 @@ export interface Installed {
   readonly bytes: number;
 }
 
+/** All bundles that are whole, and the bytes of every file here: parts of what did not come whole, too. */
+export interface Inventory {
+  readonly bundles: readonly Installed[];
+  readonly bytes: number;
+}
+
 /** What is missing of a bundle: blobs with their lengths, and how much of them has come already. */
 export interface Missing {
   readonly blobs: ReadonlyMap<string, number>;
@@ -32,13 +38,20 @@ export class Store {
   constructor(private readonly files: Files) {}
 
   /** All bundles that are whole. */
-  async list(): Promise<Installed[]> {
-    const found: Installed[] = [];
+  async list(): Promise<readonly Installed[]> {
+    return (await this.inventory()).bundles;
+  }
+
+  async inventory(): Promise<Inventory> {
+    const sizes = await this.sizes(() => true);
+    let bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+    const bundles: Installed[] = [];
     for (const bundleId of await this.files.list(BUNDLES)) {
+      bytes += (await this.files.size(manifestPath(bundleId))) ?? 0;
       const installed = await this.get(bundleId);
-      if (installed && (await this.missing(installed.manifest)).blobs.size === 0) found.push(installed);
+      if (installed && missingOf(installed.manifest, sizes).blobs.size === 0) bundles.push(installed);
     }
-    return found;
+    return { bundles, bytes };
   }
 
   /** A bundle whose manifest is here, or null. */
@@ -55,16 +68,8 @@ export class Store {
   }
 
   async missing(manifest: Manifest): Promise<Missing> {
-    const blobs = new Map<string, number>();
-    let bytes = 0;
-    const names = new Set(await this.files.list(BLOBS));
-    for (const [sha256, length] of blobsOf(manifest)) {
-      if (names.has(sha256) && (await this.files.size(blobPath(sha256))) === length) continue;
-      blobs.set(sha256, length);
-      const part = names.has(sha256 + PART) ? ((await this.files.size(partPath(sha256))) ?? 0) : 0;
-      bytes += Math.max(0, length - part);
-    }
-    return { blobs, bytes };
+    const wanted = blobsOf(manifest);
+    return missingOf(manifest, await this.sizes((sha256) => wanted.has(sha256)));
   }
 
   /** Open a blob that is to come; what came earlier is hashed again, so that only the rest is asked for. */
@@ -103,10 +108,8 @@ export class Store {
     }
     for (const manifest of keep) for (const sha256 of blobsOf(manifest).keys()) needed.add(sha256);
     let freed = 0;
-    for (const name of await this.files.list(BLOBS)) {
-      const sha256 = name.endsWith(PART) ? name.slice(0, -PART.length) : name;
-      if (needed.has(sha256)) continue;
-      freed += (await this.files.size(`${BLOBS}/${name}`)) ?? 0;
+    for (const [name, size] of await this.sizes((sha256) => !needed.has(sha256))) {
+      freed += size;
       await this.files.remove(`${BLOBS}/${name}`);
     }
     return freed;
@@ -137,6 +140,29 @@ export class Store {
     const file = installed.manifest.files.find((candidate) => candidate.path === path);
     return file ? this.files.readAll(blobPath(file.sha256)) : null;
   }
+
+  /** The lengths of blobs and parts, by their names, of those whose digest is wanted. */
+  private async sizes(wanted: (sha256: string) => boolean): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    for (const name of await this.files.list(BLOBS)) {
+      if (!wanted(name.endsWith(PART) ? name.slice(0, -PART.length) : name)) continue;
+      const size = await this.files.size(`${BLOBS}/${name}`);
+      if (size !== null) found.set(name, size);
+    }
+    return found;
+  }
+}
+
+/** What the files of these names and lengths lack of a bundle. */
+function missingOf(manifest: Manifest, sizes: ReadonlyMap<string, number>): Missing {
+  const blobs = new Map<string, number>();
+  let bytes = 0;
+  for (const [sha256, length] of blobsOf(manifest)) {
+    if (sizes.get(sha256) === length) continue;
+    blobs.set(sha256, length);
+    bytes += Math.max(0, length - (sizes.get(sha256 + PART) ?? 0));
+  }
+  return { blobs, bytes };
 }
 
 type Hasher = Awaited<ReturnType<typeof createSHA256>>;

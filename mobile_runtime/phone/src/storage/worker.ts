@@ -11,7 +11,7 @@ const store = new Store(new OpfsFiles());
 const room = {
   async free(): Promise<number> {
     const { quota = 0, usage = 0 } = await navigator.storage.estimate();
-    return quota - usage;
+    return quota - Math.max(usage, (await store.inventory()).bytes);
   },
 };
 
@@ -24,7 +24,7 @@ export interface DownloadOrder {
 export type { DownloadProgress, Installed };
 
 const handlers = {
-  list: (_: null) => store.list(),
+  inventory: (_: null) => store.inventory(),
   get: (bundleId: string) => store.get(bundleId),
   remove: (bundleId: string) => alone(() => store.remove(bundleId)),
   download: (order: DownloadOrder, call: Call) =>

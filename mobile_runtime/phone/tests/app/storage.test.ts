@@ -64,6 +64,21 @@ test("what two bundles share is sent once and stays until both are gone", async 
   expect(await files.list("blobs")).toEqual([]);
 });
 
+test("what all files take is counted: shared ones once, lists, and parts of what did not come whole", async () => {
+  expect((await store.inventory()).bytes).toBe(0);
+  await get(first).done;
+  await get(second).done;
+  const list = (id: string) => files.contents.get(`bundles/${id}/manifest.json`)?.byteLength ?? 0;
+  const [one, two] = [list(first.id), list(second.id)];
+  expect((await store.inventory()).bytes).toBe(3_060_000 + one + two);
+  files.contents.set(`blobs/${"0".repeat(64)}.part`, noise(500, 5));
+  await store.remove(first.id);
+  // Removing collects what nobody needs, and the part with it.
+  expect((await store.inventory()).bytes).toBe(60_000 + two);
+  files.contents.set(`blobs/${"0".repeat(64)}.part`, noise(500, 5));
+  expect((await store.inventory()).bytes).toBe(60_500 + two);
+});
+
 test("a line that breaks goes on where it stopped", async () => {
   const large = digest(noise(3_000_000, 2));
   const { desk, done } = get(first, {

@@ -1,7 +1,7 @@
 /** What this phone can do, which way of computing was chosen, and why: shown before anything large comes. */
 
 import { bytes } from "../format";
-import { capability, choice, offline } from "../state";
+import { capability, choice, free, offline } from "../state";
 import { t } from "../words";
 import { Facts } from "./facts";
 import { Icon } from "./icons";
@@ -24,7 +24,6 @@ export function Checks() {
   const known = capability.value;
   const chosen = choice.value;
   if (!known || !chosen) return null;
-  const free = known.quota === null || known.usage === null ? null : known.quota - known.usage;
   const gpu = known.gpu
     ? [known.gpu.name, known.gpu.f16 ? t("check_half") : ""].filter(Boolean).join(", ")
     : t("check_gpu_none");
@@ -40,7 +39,7 @@ export function Checks() {
           { name: t("check_gpu"), value: gpu },
           { name: t("check_threads"), value: threads },
           { name: t("check_memory"), value: bytes(chosen.budgetBytes) },
-          { name: t("check_storage"), value: free === null ? t("check_unknown") : bytes(free) },
+          { name: t("check_storage"), value: free.value === null ? t("check_unknown") : bytes(free.value) },
           { name: t("check_encoder"), value: t(known.encoder ? "check_encoder_mp4" : "check_encoder_webp") },
           { name: t("check_offline"), value: t(stays ? "check_yes" : "check_no") },
         ]}

@@ -95,7 +95,7 @@ function StorageCard() {
   const [refused, setRefused] = useState(false);
   useEffect(() => void freeBytes(), []);
   if (!known) return null;
-  const used = known.usage ?? 0;
+  const used = state.stored.value;
   const quota = known.quota ?? 0;
   return (
     <section class="card" aria-labelledby="storage-title">
