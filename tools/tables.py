@@ -91,9 +91,13 @@ def render(result: dict[str, Any]) -> str:
 
 def _cost(training: dict[str, Any]) -> str:
     """What a student's card says of its training."""
+    processes, threads = training.get("processes", 1), training["threads"]
+    by = f"{threads} threads" if threads > 1 else "1 thread"
+    if processes > 1:
+        by = f"{processes} processes of {by} each"
     return (
         f"Trained in {training['steps']:,} steps, {training['seconds'] / 3600:.1f} hours with "
-        f"{training['threads']} threads on {training['device']}, torch {training['torch']}."
+        f"{by} on {training['device']}, torch {training['torch']}."
     )
 
 

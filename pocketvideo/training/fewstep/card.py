@@ -27,6 +27,7 @@ def training_cost(recipe: dict[str, Any], trainer: FewStepTrainer) -> dict[str, 
     return {
         "steps": trainer.step,
         "seconds": round(trainer.seconds),
+        "processes": trainer.processes,
         "threads": torch.get_num_threads(),
         "device": f"{trainer.accelerator.device} ({platform.machine()})",
         "torch": torch.__version__,

@@ -32,6 +32,7 @@ class DrawConfig:
             other objectives: a student that has seen its trajectories often makes better clips of their
             noise than of any other, so that a discriminator has nothing to tell, and rollouts begin at
             clips that nobody gets in use.
+        fresh_from: the step that they begin at: before another objective does, they teach nothing.
         images: share of the steps that see single frames (SnapGen-V mixes images and videos).
         real: `teacher` or `data`, what stands for real clips.
     """
@@ -42,6 +43,7 @@ class DrawConfig:
     rollout: float = 0.5
     renoised: float = 0.25
     fresh: float = 0.0
+    fresh_from: int = 0
     images: float = 0.0
     real: str = "teacher"
 

@@ -251,7 +251,8 @@ class FewStepTrainer:
         )
         with self._kernels():
             self._predictions = 0
-            batch = source.draw(draw, generator, self._predict_without_gradients)
+            now = draw if number >= draw.fresh_from else replace(draw, fresh=0.0)
+            batch = source.draw(now, generator, self._predict_without_gradients)
             if self.sharded and not self._predictions:
                 # The other processes may wait for this one's pieces of the student.
                 first = torch.zeros(len(batch.x), dtype=torch.bool, device=batch.x.device)

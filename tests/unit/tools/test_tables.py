@@ -59,5 +59,7 @@ def test_a_students_training_cost_stands_below_its_table() -> None:
     result = {"rows": [], "bars": [], "machine": machine, "date": "2026-01-01", "training": training}
     text = tool().render(result)
     assert "Trained in 3,000 steps, 1.5 hours with 2 threads on cpu (x86_64), torch 2.13.0." in text
+    training |= {"processes": 2, "threads": 1}
+    assert "1.5 hours with 2 processes of 1 thread each on cpu" in tool().render(result)
     del result["training"]
     assert "Trained" not in tool().render(result)

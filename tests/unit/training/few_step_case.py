@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--pair", action="store_true")
     parser.add_argument("--shard", action="store_true")
     parser.add_argument("--tracker", default="")
+    parser.add_argument("--fresh-from", type=int, help="all clips begin at fresh noise from this step on")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     names = arguments.objectives.split(",")
@@ -137,6 +138,8 @@ def main() -> None:
     )
     drawn = source()
     draw = DrawConfig(batch=4, starts=(0, 2), weights=(1, 1), rollout=0.5, renoised=0.25)
+    if arguments.fresh_from is not None:
+        draw = replace(draw, fresh=1.0, fresh_from=arguments.fresh_from)
     trainer.run(Pair(drawn) if arguments.pair else drawn, draw, until=arguments.until)  # type: ignore[arg-type]
     rank = trainer.accelerator.process_index
     save_file(
@@ -148,7 +151,8 @@ def main() -> None:
         for value in trainer.plain.parameters()
     )
     save_file(raw, arguments.folder / f"raw-{rank}.safetensors")
-    (arguments.folder / f"said-{rank}.json").write_text(json.dumps({"step": trainer.step, "held": held}))
+    said = {"step": trainer.step, "held": held, "processes": trainer.processes}
+    (arguments.folder / f"said-{rank}.json").write_text(json.dumps(said))
 
 
 if __name__ == "__main__":

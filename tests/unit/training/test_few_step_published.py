@@ -38,7 +38,7 @@ def test_a_folder_of_diffusers_and_prompts_become_a_lora(family: str, tmp_path: 
     told = config["few_step"]
     assert (told["kind"], told["training"]["steps"], told["guidance"]) == ("lora", 3, 1.0)
     assert told["parent"] == "model" and told["training"]["recipe"]["published"]["family"] == family
-    cost = {"steps", "seconds", "threads", "device", "torch", "recipe"}
+    cost = {"steps", "seconds", "processes", "threads", "device", "torch", "recipe"}
     assert cost <= told["training"].keys() and told["training"]["threads"] == 1
     losses = [json.loads(line) for line in (tmp_path / "run" / "losses.jsonl").read_text().splitlines()]
     assert [line["step"] for line in losses] == [1, 2, 3] and "adversarial.critic" in losses[-1]

@@ -54,6 +54,12 @@ def test_every_objective_gives_its_own_curve(whole: tuple[Path, dict[str, Tensor
     assert (folder / "loss.png").stat().st_size > 1000
 
 
+def test_fresh_noise_waits_for_its_step_and_has_no_target(tmp_path: Path) -> None:
+    done(tmp_path, "--objectives", "regression", "--fresh-from", "3")
+    distances = [line["regression"] for line in losses(tmp_path)]
+    assert min(distances[:3]) > 0 and distances[3:] == [0.0, 0.0, 0.0]
+
+
 def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path, whole: tuple[Path, dict[str, Tensor]]) -> None:
     folder, expected = tmp_path / "killed", whole[1]
     process = run(folder, "--objectives", f"{ALL},consistency")
@@ -91,6 +97,10 @@ def test_two_processes_stay_one_student(tmp_path: Path) -> None:
     first, second = two_processes(tmp_path / "two", ALL)
     for name, value in first.items():
         assert torch.equal(second[name], value), name
+    # Whoever packs it later, in one process, still says so.
+    assert said(tmp_path / "two", 0)["processes"] == 2
+    done(tmp_path / "two", "--objectives", ALL)
+    assert said(tmp_path / "two", 0)["processes"] == 2
 
 
 def far(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
