@@ -39,14 +39,14 @@ export const get = (local: number): Code => [0x20, ...unsigned(local)];
 export const set = (local: number): Code => [0x21, ...unsigned(local)];
 export const constant = (value: number): Code => [0x41, ...signed(value)];
 export const add: Code = [0x6a];
-export const subtract: Code = [0x6b];
+const subtract: Code = [0x6b];
 export const multiply: Code = [0x6c];
 export const shiftLeft: Code = [0x74];
 export const and: Code = [0x71];
 export const or: Code = [0x72];
 export const isZero: Code = [0x45];
 export const equal: Code = [0x46];
-export const below: Code = [0x49];
+const below: Code = [0x49];
 export const atMost: Code = [0x4d];
 export const atLeast: Code = [0x4f];
 
@@ -76,6 +76,29 @@ export const four = {
   /** Two of the same on the stack: their upper half becomes the lower one. */
   upper: [...vector(0x0d), ...UPPER] as Code,
 };
+
+/** Bytes of a float. */
+export const FLOAT = 4;
+
+/** a * b + c: in one instruction, of relaxed SIMD, or in two that round alike everywhere. */
+export function multiplyAdd(a: Code, b: Code, c: Code, fused: boolean): Code[] {
+  return fused ? [a, b, c, four.multiplyAdd] : [a, b, four.multiply, c, four.add];
+}
+
+/** Add a constant to a number. */
+export function advance(local: number, by: number): Code[] {
+  return [get(local), constant(by), add, set(local)];
+}
+
+/** Take a constant from a number. */
+export function reduce(local: number, by: number): Code[] {
+  return [get(local), constant(by), subtract, set(local)];
+}
+
+/** Leave the innermost `loop`, from right within it, where a number is below a constant. */
+export function leaveBelow(local: number, least: number): Code[] {
+  return [get(local), constant(least), below, leaveIf];
+}
 
 /** Again and again, until `leaveIf`. */
 export function loop(body: readonly Code[]): Code {

@@ -12,8 +12,8 @@
  * the number of rows that it has done: all.
  */
 
-import type { Code } from "./assembler.ts";
 import * as wasm from "./assembler.ts";
+import { type Code, FLOAT } from "./assembler.ts";
 
 export interface GemmOptions {
   /** Add to C instead of overwriting it. */
@@ -22,7 +22,6 @@ export interface GemmOptions {
   readonly fused: boolean;
 }
 
-const FLOAT = 4;
 const VECTOR = 4 * FLOAT;
 /** Columns of a tile: two vectors. A panel has two such halves. */
 const COLUMNS = 8;
@@ -33,7 +32,7 @@ const UNROLLED = 4;
 /** More rows than these spill registers on 16; a product that is not fused needs one for itself. */
 const ROWS = { fused: 6, plain: 5 } as const;
 
-const { get, set, constant, four } = wasm;
+const { get, set, constant, four, advance, reduce } = wasm;
 
 /** The body of the function, to be put in the place of MLAS's. */
 export function gemm(options: GemmOptions): Uint8Array {
@@ -107,11 +106,11 @@ class Gemm {
     return [
       ...copies.flatMap(([from, to]) => [get(from), set(to)]),
       wasm.loop([
-        ...[get(this.rowsLeft), constant(this.most), wasm.below, wasm.leaveIf],
+        ...wasm.leaveBelow(this.rowsLeft, this.most),
         ...this.halves(this.most),
         ...this.move(this.rowA, this.most, this.strideA),
         ...this.move(this.rowC, this.most, this.strideC),
-        ...[get(this.rowsLeft), constant(this.most), wasm.subtract, set(this.rowsLeft)],
+        ...reduce(this.rowsLeft, this.most),
       ]),
       // What is left is one tile of fewer rows.
       ...rest.map((rows) => wasm.when([get(this.rowsLeft), constant(rows), wasm.equal], this.halves(rows))),
@@ -122,8 +121,8 @@ class Gemm {
   private nextPanel(): Code[] {
     return [
       ...[get(this.countN), constant(PANEL), wasm.atMost, wasm.leaveIf],
-      ...[get(this.countN), constant(PANEL), wasm.subtract, set(this.countN)],
-      ...[get(this.c), constant(PANEL * FLOAT), wasm.add, set(this.c)],
+      ...reduce(this.countN, PANEL),
+      ...advance(this.c, PANEL * FLOAT),
       ...[get(this.b), get(this.countK), constant(PANEL_ROW), wasm.multiply, wasm.add, set(this.b)],
     ];
   }
@@ -135,7 +134,7 @@ class Gemm {
       wasm.loop([
         ...this.tile(rows),
         ...[get(this.half), get(this.columns), constant(COLUMNS), wasm.atMost, wasm.or, wasm.leaveIf],
-        ...[get(this.columns), constant(COLUMNS), wasm.subtract, set(this.columns)],
+        ...reduce(this.columns, COLUMNS),
         ...[constant(COLUMNS * FLOAT), set(this.half)],
       ]),
     ];
@@ -148,10 +147,7 @@ class Gemm {
       ...this.point(rows, [get(this.rowA)], this.strideA),
       ...[get(this.b), get(this.half), wasm.add, set(this.place), get(this.countK), set(this.steps)],
       ...sums.flatMap((sum) => [four.zero, set(sum)]),
-      wasm.loop([
-        ...[get(this.steps), constant(UNROLLED), wasm.below, wasm.leaveIf],
-        ...this.multiply(rows, UNROLLED),
-      ]),
+      wasm.loop([...wasm.leaveBelow(this.steps, UNROLLED), ...this.multiply(rows, UNROLLED)]),
       wasm.loop([...[get(this.steps), wasm.isZero, wasm.leaveIf], ...this.multiply(rows, 1)]),
       ...this.point(rows, [get(this.rowC), get(this.half), wasm.add], this.strideC),
       ...sums.flatMap((sum) => [get(sum), get(this.scale), four.multiply, set(sum)]),
@@ -180,34 +176,31 @@ class Gemm {
     const pointers = this.pointers.slice(0, rows);
     return [
       ...each,
-      ...pointers.flatMap((pointer) => [get(pointer), constant(steps * FLOAT), wasm.add, set(pointer)]),
-      ...[get(this.place), constant(steps * PANEL_ROW), wasm.add, set(this.place)],
-      ...[get(this.steps), constant(steps), wasm.subtract, set(this.steps)],
+      ...pointers.flatMap((pointer) => advance(pointer, steps * FLOAT)),
+      ...advance(this.place, steps * PANEL_ROW),
+      ...reduce(this.steps, steps),
     ];
   }
 
   private accumulate(weight: number, sum: number): Code[] {
-    const product = [get(this.factor), get(weight)];
-    return this.options.fused
-      ? [...product, get(sum), four.multiplyAdd, set(sum)]
-      : [...product, four.multiply, get(sum), four.add, set(sum)];
+    const added = wasm.multiplyAdd(get(this.factor), get(weight), get(sum), this.options.fused);
+    return [...added, set(sum)];
   }
 
   /** Fewer than eight columns, by the bits of their number. */
   private storeSome(pointer: number, sum: readonly [number, number]): Code[] {
     const [first, second] = sum;
     const has = (columns: number) => [get(this.columns), constant(columns), wasm.and];
-    const on = (columns: number) => [get(pointer), constant(columns * FLOAT), wasm.add, set(pointer)];
     return [
       wasm.when(has(4), [
         ...this.store(pointer, first, 0, four.load, four.store),
         ...[get(second), set(first)],
-        ...on(4),
+        ...advance(pointer, 4 * FLOAT),
       ]),
       wasm.when(has(2), [
         ...this.store(pointer, first, 0, four.loadTwo, four.storeTwo),
         ...[get(first), get(first), four.upper, set(first)],
-        ...on(2),
+        ...advance(pointer, 2 * FLOAT),
       ]),
       wasm.when(has(1), this.store(pointer, first, 0, four.loadOne, four.storeOne)),
     ];

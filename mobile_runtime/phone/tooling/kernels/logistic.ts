@@ -8,8 +8,8 @@
  * The function (MlasComputeLogistic): addresses of x and of the result, which may be one, and their number.
  */
 
-import type { Code } from "./assembler.ts";
 import * as wasm from "./assembler.ts";
+import { type Code, FLOAT } from "./assembler.ts";
 
 const BOUND = 18;
 /** From the highest power of x^2 down. */
@@ -21,10 +21,9 @@ const DENOMINATOR = [
   9.9315192102318e-1,
 ];
 const LANES = 4;
-const FLOAT = 4;
 const SIDE_BY_SIDE = 4;
 
-const { get, set, constant, four } = wasm;
+const { get, set, four } = wasm;
 
 // The parameters, then the vectors: x, x^2, numerator and denominator of each that goes side by side.
 const [INPUT, OUTPUT, COUNT] = [0, 1, 2];
@@ -58,7 +57,7 @@ function turns(
   const polynomial = (factors: readonly number[], sum: (index: number) => number) => {
     const [highest, next, ...rest] = factors.map(four.constant) as [Code, Code, ...Code[]];
     const step = (before: Code, index: number, factor: Code) => [
-      ...multiplyAdd(before, get(square(index)), factor, fused),
+      ...wasm.multiplyAdd(before, get(square(index)), factor, fused),
       set(sum(index)),
     ];
     return [
@@ -67,7 +66,7 @@ function turns(
     ].flat();
   };
   return wasm.loop([
-    ...[get(COUNT), constant(count), wasm.below, wasm.leaveIf],
+    ...wasm.leaveBelow(COUNT, count),
     ...each((index) => [
       ...[get(INPUT), load(offset(index)), ...between(-BOUND, BOUND), set(x(index))],
       ...[get(x(index)), get(x(index)), four.multiply, set(square(index))],
@@ -79,15 +78,11 @@ function turns(
       ...[get(OUTPUT), get(above(index)), get(below(index)), four.divide, four.constant(0.5), four.add],
       ...[...between(0, 1), store(offset(index))],
     ]).flat(),
-    ...[INPUT, OUTPUT].flatMap((pointer) => [get(pointer), constant(count * FLOAT), wasm.add, set(pointer)]),
-    ...[get(COUNT), constant(count), wasm.subtract, set(COUNT)],
+    ...[INPUT, OUTPUT].flatMap((pointer) => wasm.advance(pointer, count * FLOAT)),
+    ...wasm.reduce(COUNT, count),
   ]);
 }
 
 function between(low: number, high: number): Code[] {
   return [four.constant(high), four.least, four.constant(low), four.most];
-}
-
-function multiplyAdd(a: Code, b: Code, c: Code, fused: boolean): Code[] {
-  return fused ? [a, b, c, four.multiplyAdd] : [a, b, four.multiply, c, four.add];
 }
