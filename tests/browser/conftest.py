@@ -21,7 +21,6 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",
-    "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -46,7 +45,7 @@ def editor(host: ComfyServer, tmp_path: Path) -> Iterator[Editor]:
             tmp_path / "profile",
             executable_path=chromium(),
             headless=True,
-            args=list(ARGUMENTS),
+            args=[*ARGUMENTS, "--disable-gpu"],
             viewport={"width": 1600, "height": 900},
         )
         try:

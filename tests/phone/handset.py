@@ -13,18 +13,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from browser import processes
+from browser.conftest import ARGUMENTS, chromium
 
 SCREEN = {"width": 412, "height": 860}
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 NO_GPU = ("--disable-gpu",)
 SOFTWARE_GPU = (
     "--enable-unsafe-webgpu",
@@ -92,14 +83,6 @@ def kill_tabs(home: Path) -> None:
 def kill_gpu(home: Path) -> None:
     """End the phone's process that speaks to the GPU, as a driver that crashes does."""
     processes.kill(home / "profile", "gpu-process")
-
-
-def chromium() -> str:
-    """The browser that CHROMIUM names, or the one that is installed."""
-    named = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if not named:
-        pytest.fail("The phone's tests need Chromium: install Debian's chromium, or name one in CHROMIUM.")
-    return named
 
 
 def listen(page: Page) -> list[str]:

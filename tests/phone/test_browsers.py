@@ -21,6 +21,7 @@ from playwright.sync_api import expect
 
 from phone.conftest import Desk, offline_ready, pair, until
 from phone.handset import NO_GPU, SOFTWARE_GPU, handset, listen
+from phone.person import generate, open_settings, see_video
 from phone.screens import look
 
 FIRST_LOAD_BYTES = 300_000
@@ -68,7 +69,7 @@ def test_a_certificate_that_was_only_tapped_through(desk: Desk, tiny: Bundle, tm
         page.get_by_role("button", name=tiny.manifest["name"]).click()
         look(page, "light")
         page.get_by_role("button", name="Erzeugen").click()
-        expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
+        see_video(page)
 
 
 def test_without_webgpu_the_processor_is_chosen_and_told_before_anything_large_comes(
@@ -95,9 +96,8 @@ def test_with_webgpu_the_graphics_processor_computes_and_its_runtime_is_kept(
         assert report["seconds"]["self_test"] > 0
         assert "WebGPU" in report["self_test"]["runtime"]
         assert "WebGPU" in desk.bridge.devices()[0].status.runtime
-        page.get_by_role("button", name=tiny.manifest["name"]).click()
-        page.get_by_role("button", name="Generate").click()
-        expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
+        generate(page, tiny)
+        see_video(page)
         offline_ready(page, runtimes=2)
         expect(page.get_by_text("gave up")).to_have_count(0)
 
@@ -308,7 +308,7 @@ def test_every_language_fits_the_screen(desk: Desk, home: Path) -> None:
     with handset(home) as phone:
         page = phone.pages[0]
         pair(page, desk)
-        page.get_by_role("button", name="This phone").click()
+        open_settings(page)
         for language in ("de", "fr", "es", "zh", "ja", "en"):
             page.locator("select").select_option(language)
             assert page.evaluate("() => document.documentElement.lang") == language

@@ -13,10 +13,10 @@ from playwright.sync_api import expect
 
 from phone.conftest import Desk, pair, wait_for
 from phone.handset import handset
+from phone.person import delete, generate, open_settings, see_video
 from unit.bridge import tiny_bundle
 
 MB = 10**6
-PATIENCE = 60_000
 # Of the bundle below, with its networks and its list; the browser tells every page of about as much room.
 STORED = re.compile(r"^6(\.\d)? MB of \d+ GB used$")
 
@@ -33,9 +33,7 @@ def test_the_desk_knows_at_once_what_is_on_the_phone(desk: Desk, home: Path, tin
         pair(page, desk)
         desk.send(tiny).finish()
         wait_for(lambda: held() == [tiny.id])
-        page.get_by_role("button", name=tiny.manifest["name"]).click()
-        page.get_by_role("button", name="Delete").click()
-        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        delete(page, tiny)
         wait_for(lambda: held() == [])
 
 
@@ -49,18 +47,16 @@ def test_what_is_stored_is_counted_and_a_phone_that_restarts_still_knows(
         pair(page, desk)
         origin = page.url
         desk.send(bundle).finish()
-        page.get_by_role("button", name="This phone").click()
+        open_settings(page)
         expect(page.get_by_text(STORED)).to_be_visible()
     with handset(home) as phone:
         page = phone.pages[0]
         page.goto(origin)
-        page.get_by_role("button", name="This phone").click()
+        open_settings(page)
         expect(page.get_by_text(STORED)).to_be_visible()
         page.get_by_role("button", name="Workflows").click()
-        page.get_by_role("button", name=bundle.manifest["name"]).click()
-        page.get_by_role("button", name="Delete").click()
-        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-        page.get_by_role("button", name="This phone").click()
+        delete(page, bundle)
+        open_settings(page)
         expect(page.get_by_text(re.compile(r"^0 bytes of \d+ GB used$"))).to_be_visible()
 
 
@@ -87,9 +83,8 @@ def test_without_webcodecs_videos_are_animated_webp_here_and_at_the_desk(
         made = desk.run(tiny, {}).finish()
         assert made.mime == "image/webp"
         assert psnr(made.frames.astype(np.float32), stills(made.video).astype(np.float32)) > 24
-        page.get_by_role("button", name=tiny.manifest["name"]).click()
-        page.get_by_role("button", name="Generate").click()
-        expect(page.locator("img.video")).to_be_visible(timeout=PATIENCE)
+        generate(page, tiny)
+        see_video(page, "img")
         page.get_by_role("button", name="Send to desk").click()
         sent, announced = wait_for(lambda: desk.results)[0]
         assert announced.mime == "image/webp" and stills(sent).shape == made.frames.shape

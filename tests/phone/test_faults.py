@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from phone.conftest import Desk, pair
 from phone.handset import handset, kill_tabs
+from phone.person import generate, open_settings, see_video
 from unit.bridge import tiny_bundle
 
 MB = 10**6
@@ -146,14 +147,12 @@ def test_t12_files_damaged_on_the_phone_are_found_and_fetched_again(
             }""",
             tiny.files["weights/epilogue.safetensors"]["sha256"],
         )
-        name = tiny.manifest["name"]
-        page.get_by_role("button", name=name).click()
-        page.get_by_role("button", name="Generate").click()
+        generate(page, tiny)
         expect(page.get_by_text("were damaged on this phone (1)")).to_be_visible(timeout=PATIENCE)
         again = desk.send(tiny).finish()
         assert again.sent_bytes == tiny.files["weights/epilogue.safetensors"]["bytes"]
         page.get_by_role("button", name="Generate").click()
-        expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
+        see_video(page)
 
 
 def test_a_tab_killed_while_generating_tries_less_the_next_time(desk: Desk, home: Path, tiny: Bundle) -> None:
@@ -162,15 +161,13 @@ def test_a_tab_killed_while_generating_tries_less_the_next_time(desk: Desk, home
         pair(page, desk)
         origin = page.url
         desk.send(tiny).finish()
-        page.get_by_role("button", name=tiny.manifest["name"]).click()
-        page.get_by_label("Steps").fill("100")
-        page.get_by_role("button", name="Generate").click()
+        generate(page, tiny, steps=100)
         expect(page.get_by_text("Making the video")).to_be_visible(timeout=PATIENCE)
         kill_tabs(home)
     with handset(home) as phone:
         page = opened(phone, origin)
         expect(page.get_by_text("The last video ended the page: too little memory")).to_be_visible()
-        page.get_by_role("button", name="This phone").click()
+        open_settings(page)
         expect(page.get_by_role("button", name="Try full speed again")).to_be_visible()
         page.get_by_role("button", name="Try full speed again").click()
         expect(page.get_by_role("button", name="Try full speed again")).to_have_count(0)
@@ -184,7 +181,6 @@ def test_t6_a_revoked_phone_keeps_what_it_has(desk: Desk, home: Path, tiny: Bund
         expect(page.get_by_role("button", name=tiny.manifest["name"])).to_be_visible()
         desk.bridge.revoke(device)
         expect(page.get_by_text("Not paired")).to_be_visible()
-        page.get_by_role("button", name=tiny.manifest["name"]).click()
-        page.get_by_role("button", name="Generate").click()
-        expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
+        generate(page, tiny)
+        see_video(page)
         expect(page.get_by_role("button", name="Send to desk")).to_have_count(0)

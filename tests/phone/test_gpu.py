@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from phone.conftest import Desk, pair
 from phone.handset import NO_GPU, SOFTWARE_GPU, handset, kill_gpu, kill_tabs
+from phone.person import generate, open_settings, see_video
 from phone_engine import heavy_video
 
 PATIENCE = 120_000
@@ -23,13 +24,6 @@ QUICK = {"steps": 1}
 def long(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle that takes long enough to be met in the middle, on a GPU in software and on the processor."""
     return heavy_video.build(tmp_path_factory.mktemp("long") / "bundle", width=512)
-
-
-def generate(page: Page, bundle: Bundle, steps: int = STEPS) -> None:
-    """Have the person make a video of this many steps."""
-    page.get_by_role("button", name=bundle.manifest["name"]).click()
-    page.get_by_label("Steps").fill(str(steps))
-    page.get_by_role("button", name="Generate").click()
 
 
 def in_the_middle(page: Page) -> None:
@@ -54,7 +48,7 @@ def test_a_gpu_taken_away_in_a_run_is_told_and_the_processor_finishes_the_video(
         plan, whole = ran(desk, long)
         assert plan == "webgpu"
         for lost, (then, share) in enumerate([("webgpu", 0.5), ("wasm", 0.5)], start=1):
-            generate(page, long)
+            generate(page, long, STEPS)
             in_the_middle(page)
             kill_gpu(home)
             page.get_by_text("The graphics processor gave up, so the processor goes on.").wait_for()
@@ -62,7 +56,7 @@ def test_a_gpu_taken_away_in_a_run_is_told_and_the_processor_finishes_the_video(
             expect(page.locator(".video")).to_be_visible()
             page.get_by_role("button", name="Back").click()
             assert ran(desk, long) == (then, whole * share), f"after {lost}"
-        page.get_by_role("button", name="This phone").click()
+        open_settings(page)
         expect(page.get_by_text("The graphics processor failed before")).to_be_visible()
         page.get_by_role("button", name="Try full speed again").click()
         expect(page.get_by_text("the fastest way")).to_be_visible()
@@ -79,7 +73,7 @@ def test_a_gpu_that_ends_the_page_is_tried_with_less_memory_and_then_left_out(
         desk.send(long).finish()
         plan, whole = ran(desk, long)
         assert plan == "webgpu"
-        generate(page, long)
+        generate(page, long, STEPS)
         in_the_middle(page)
         kill_tabs(home)
     for told, expected in (
@@ -91,12 +85,12 @@ def test_a_gpu_that_ends_the_page_is_tried_with_less_memory_and_then_left_out(
             page.goto(origin)
             expect(page.get_by_text(told)).to_be_visible()
             assert ran(desk, long) == (expected, whole * 0.5)
-            generate(page, long)
+            generate(page, long, STEPS)
             in_the_middle(page)
             if expected == "webgpu":
                 kill_tabs(home)
             else:
-                expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
+                see_video(page)
 
 
 def test_without_a_gpu_the_processor_makes_the_video_and_the_phone_says_why(
@@ -108,10 +102,10 @@ def test_without_a_gpu_the_processor_makes_the_video_and_the_phone_says_why(
         desk.send(long).finish()
         assert ran(desk, long)[0] == "wasm"
         generate(page, long, steps=2)
-        expect(page.locator(".video")).to_be_visible(timeout=PATIENCE)
+        see_video(page)
         expect(page.get_by_text("gave up")).to_have_count(0)
         page.get_by_role("button", name="Back").click()
-        page.get_by_role("button", name="This phone").click()
+        open_settings(page)
         expect(page.get_by_text("On the processor")).to_be_visible()
         expect(page.get_by_text("gives no access to a graphics processor")).to_be_visible()
         # Nothing crashed, so there is nothing to be bolder about.

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from phone.conftest import Desk, offline_ready, wait_for
 from phone.handset import handset, listen
+from phone.person import open_settings
 from phone.screens import look
 
 STEPS = 8
@@ -104,7 +105,7 @@ def test_the_whole_way(desk: Desk, home: Path, quickstart: Bundle, tmp_path: Pat
         saved = frames_of(Path(saving.value.path()).read_bytes())
         assert saved.shape == truth.shape and saved.std() > 10
         page.get_by_role("button", name="Back").click()
-        page.get_by_role("button", name="This phone").click()
+        open_settings(page)
         look(page, "settings")
 
 
