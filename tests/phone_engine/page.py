@@ -71,6 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.split("?")[0]
+        if self.headers.get("Sec-Fetch-Dest") == "worker" and self.server.lost(path):
+            self.close_connection = True
+            return
         try:
             data, kind = self.server.answer(path)
         except (KeyError, OSError):
@@ -105,6 +108,15 @@ class _Server(ThreadingHTTPServer):
         self.built, self.bundle, self.isolated = built, bundle, isolated
         self.blobs = {entry["sha256"]: bundle.path(name) for name, entry in bundle.files.items()}
         self.asked: list[str] = []
+        self.losing: dict[str, int] = {}
+
+    def lost(self, path: str) -> bool:
+        """Whether this request for a worker's program gets no answer."""
+        for name, times in self.losing.items():
+            if name in path and times > 0:
+                self.losing[name] = times - 1
+                return True
+        return False
 
     def answer(self, path: str) -> tuple[bytes, str]:
         if path == "/bundle/manifest.json":
@@ -125,6 +137,8 @@ class EnginePage:
     def __init__(self, page: Page, server: _Server, profile: Path) -> None:
         self.page, self._server, self._profile = page, server, profile
         self.said: list[str] = []
+        # Seconds that a call may take; None for as long as it likes.
+        self.patience: float | None = None
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.goto(f"http://127.0.0.1:{server.server_port}/")
@@ -135,13 +149,24 @@ class EnginePage:
         """Digests of the blobs that were asked for, in order."""
         return self._server.asked
 
+    def lose(self, program: str, times: int) -> None:
+        """Cut the line at the next requests for the program of a worker whose address has this in it."""
+        self._server.losing[program] = times
+
+    @property
+    def to_lose(self) -> dict[str, int]:
+        """How often that is still to come, by program."""
+        return self._server.losing
+
     def call(self, name: str, *arguments: Any) -> Any:
         """A function of the page. Raises RuntimeError with the engine's own sentence."""
         script = (
-            "async ([name, values]) => { try { return {value: await harness[name](...values)} }"
+            "async ([name, values, patience]) => { const over = new Promise((_, reject) => patience &&"
+            " setTimeout(() => reject(new Error(`${name} does not end`)), 1000 * patience));"
+            " try { return {value: await Promise.race([harness[name](...values), over])} }"
             " catch (error) { return {error: `${error.name}: ${error.message}`} } }"
         )
-        told = self.page.evaluate(script, [name, list(arguments)])
+        told = self.page.evaluate(script, [name, list(arguments), self.patience])
         if "error" in told:
             raise RuntimeError(told["error"])
         return told.get("value")

@@ -9,7 +9,7 @@ import type {
   RunResult,
   SelfTestReport,
 } from "./api";
-import { Cancelled, EngineError, reviveError } from "./errors";
+import { Cancelled, EngineError, reviveError, startError } from "./errors";
 import type { Answer, Request } from "./messages";
 
 interface Waiting {
@@ -45,6 +45,7 @@ class Client implements Engine {
   private readonly waiting = new Map<number, Waiting>();
   private next = 1;
   private ended: Error | null = null;
+  private heard = false;
 
   constructor() {
     this.worker = new Worker(new URL("./worker.ts", import.meta.url), {
@@ -54,9 +55,11 @@ class Client implements Engine {
     this.worker.onmessage = ({ data }: MessageEvent<Answer>) => this.hear(data);
     this.worker.onerror = (event) =>
       this.end(
-        new EngineError(
-          `The engine ended (${event.message || "no reason told"}); close other apps, or make a smaller video.`,
-        ),
+        this.heard
+          ? new EngineError(
+              `The engine ended (${event.message || "no reason told"}); close other apps, or make a smaller video.`,
+            )
+          : startError("The worker", event.message),
       );
   }
 
@@ -99,6 +102,7 @@ class Client implements Engine {
   }
 
   private hear(answer: Answer): void {
+    this.heard = true;
     const waiting = this.waiting.get(answer.id);
     if (waiting === undefined) return;
     if ("progress" in answer) {

@@ -44,6 +44,11 @@ export class DeviceLostError extends PlanError {
   override name = "DeviceLostError";
 }
 
+/** A worker of the engine did not start. The same may work at another try, and fewer threads need fewer. */
+export class StartError extends EngineError {
+  override name = "StartError";
+}
+
 const CLASSES: Readonly<Record<string, new (message: string) => EngineError>> = {
   EngineError,
   BundleError,
@@ -53,7 +58,16 @@ const CLASSES: Readonly<Record<string, new (message: string) => EngineError>> = 
   BudgetError,
   PlanError,
   DeviceLostError,
+  StartError,
 };
+
+/** A part of the engine did not start; a worker whose program could not be loaded says no reason. */
+export function startError(part: string, why?: string): StartError {
+  return new StartError(
+    `${part} of the engine did not start (${why || "its program did not come"}); try again, and with the desk in` +
+      " reach if that does not help.",
+  );
+}
 
 /** An error as it crosses from a worker. */
 export interface PlainError {

@@ -10,6 +10,7 @@ import { BundleFiles } from "./runtime/files";
 import { watchHeaps } from "./runtime/meter";
 import { Reader } from "./runtime/reader";
 import { openRuntime } from "./runtime/runtime";
+import { watchThreads } from "./runtime/threads";
 
 const MOST_THREADS = 4;
 
@@ -19,6 +20,7 @@ const jobs = new Map<number, AbortController>();
 let last: Promise<unknown> = Promise.resolve();
 
 watchHeaps();
+watchThreads();
 
 self.onmessage = ({ data }: MessageEvent<Request>) => {
   if (data.call === "cancel") {

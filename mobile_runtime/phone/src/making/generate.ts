@@ -9,6 +9,7 @@ import {
   type ProgressEvent,
   type RunResult,
   type SelfTestReport,
+  StartError,
 } from "../engine";
 import { ROOT } from "../storage/opfs";
 import type { Installed } from "../storage/store";
@@ -23,6 +24,9 @@ export interface Surroundings {
   /** The GPU was taken away in a run, which begins again on the processor. */
   gpuLost(): void;
 }
+
+/** How often an engine is started that does not start. */
+const MOST_TRIES = 3;
 
 export type GenerateStage = "prepare" | "self_test" | "run";
 
@@ -47,6 +51,7 @@ export async function generate(
 ): Promise<Generated | null> {
   let { choice } = surroundings;
   let fellBack = false;
+  let tries = 1;
   for (;;) {
     onProgress({ stage: "prepare", fellBack, event: null });
     let engine: Engine | null = null;
@@ -73,8 +78,14 @@ export async function generate(
       });
       return { ...result, fellBack };
     } catch (error) {
+      if (signal.aborted) throw error;
+      if (error instanceof StartError && tries < MOST_TRIES) {
+        // What kept a program away is over most of the time; and one thread needs no other's.
+        if (++tries === MOST_TRIES) choice = { ...choice, threads: 1 };
+        continue;
+      }
       const gpuFailed = error instanceof PlanError;
-      if (!gpuFailed || choice.plan !== "webgpu" || signal.aborted) throw error;
+      if (!gpuFailed || choice.plan !== "webgpu") throw error;
       if (error instanceof DeviceLostError) surroundings.gpuLost();
       choice = { ...choice, plan: "wasm" };
       fellBack = true;

@@ -11,7 +11,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-web";
 import type { WeightReport } from "../api";
 import { checkGraph } from "../bundle/graph";
 import type { ElementType } from "../bundle/safetensors";
-import { EngineError, firstLine, PlanError } from "../errors";
+import { EngineError, firstLine, PlanError, StartError } from "../errors";
 import type { Component as Spec, Stage } from "../manifest";
 import { converted, letGo, type Tensors } from "./arrays";
 import type { BundleFiles } from "./files";
@@ -118,6 +118,7 @@ export class Component {
     try {
       session = await this.runtime.createSession(data);
     } catch (error) {
+      if (error instanceof StartError) throw error;
       throw new EngineError(
         `${this.runtime.name} cannot load ${path} of the component '${this.name}' (${firstLine(error)}); export the` +
           " bundle again.",
@@ -162,9 +163,7 @@ export class Component {
         feeds[wanted.name] = fed;
       }
       const running = session.run(feeds);
-      const outputs = await (this.runtime.gpu === null
-        ? running
-        : Promise.race([running, this.runtime.gpu.lost]));
+      const outputs = await (this.runtime.gpu === null ? running : this.runtime.gpu.lost.over(running));
       environment.update(outputs);
     } catch (error) {
       this.runtime.gpu?.check();

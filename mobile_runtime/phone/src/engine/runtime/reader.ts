@@ -1,7 +1,7 @@
 /** Reads files of a bundle through a worker of its own, so that reading goes on while a network runs. */
 
 import type { SourceSpec } from "../api";
-import { BundleError, reviveError } from "../errors";
+import { BundleError, reviveError, startError } from "../errors";
 import type { ReaderAnswer, ReaderRequest } from "./readerWorker";
 
 interface Waiting {
@@ -18,24 +18,30 @@ export class Reader {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, Waiting>();
   private next = 1;
+  private ended: Error | null = null;
 
   constructor(source: SourceSpec) {
+    let heard = false;
     this.worker = new Worker(new URL("./readerWorker.ts", import.meta.url), {
       type: "module",
       name: "pocketvideo-reader",
     });
     this.worker.onmessage = ({ data }: MessageEvent<ReaderAnswer>) => {
+      heard = true;
       const waiting = this.waiting.get(data.id);
       this.waiting.delete(data.id);
       if (data.error) waiting?.reject(reviveError(data.error));
       else waiting?.resolve(data.buffer);
     };
     this.worker.onerror = (event) => {
-      const error = new BundleError(
-        `The reader of the bundle's files ended (${event.message ?? "no reason told"}); load the app again.`,
+      event.preventDefault();
+      this.end(
+        heard
+          ? new BundleError(
+              `The reader of the bundle's files ended (${event.message || "no reason told"}); load the app again.`,
+            )
+          : startError("The reader", event.message),
       );
-      for (const waiting of this.waiting.values()) waiting.reject(error);
-      this.waiting.clear();
     };
     this.post({ source }, []);
   }
@@ -45,6 +51,7 @@ export class Reader {
    * the one that was given in must not be used any more.
    */
   read(sha256: string, offset: number, length: number, buffer: ArrayBufferLike): Promise<ArrayBufferLike> {
+    if (this.ended !== null) return Promise.reject(this.ended);
     const id = this.next++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
@@ -53,7 +60,13 @@ export class Reader {
   }
 
   close(): void {
+    this.end(new BundleError("The reader of the bundle's files was closed; open the engine again."));
+  }
+
+  private end(error: Error): void {
+    this.ended ??= error;
     this.worker.terminate();
+    for (const waiting of this.waiting.values()) waiting.reject(error);
     this.waiting.clear();
   }
 

@@ -7,6 +7,8 @@ import type * as Ort from "onnxruntime-web";
 import type { InferenceSession, Tensor, TypedTensor } from "onnxruntime-web";
 import type { Plan } from "../api";
 import { DeviceLostError, EngineError, firstLine, PlanError } from "../errors";
+import { Failure } from "./failure";
+import { threadFailure } from "./threads";
 
 /** y = x: a session of this graph keeps the GPU's compiled shaders while networks come and go. */
 const IDENTITY =
@@ -57,7 +59,8 @@ export async function openRuntime(plan: Plan, threads: number): Promise<Runtime>
     executionProviders: gpu === null ? ["wasm"] : [{ name: "webgpu", device: gpu.device }],
     ...(gpu === null ? {} : { preferredOutputLocation: "gpu-buffer" as const }),
   };
-  const createSession = (graph: Uint8Array) => ort.InferenceSession.create(graph, options);
+  const createSession = (graph: Uint8Array) =>
+    threadFailure.over(ort.InferenceSession.create(graph, options));
   let keeper: InferenceSession | null = null;
   try {
     keeper = gpu === null ? null : await createSession(bytesOf(IDENTITY));
@@ -102,8 +105,8 @@ function bytesOf(hex: string): Uint8Array {
 
 /** The GPU's device, and what it says of failures. */
 export class Gpu {
-  /** Rejects with DeviceLostError when the device is taken away; never resolves. */
-  readonly lost: Promise<never>;
+  /** A DeviceLostError when the device is taken away. */
+  readonly lost = new Failure();
   private closed = false;
   private failure: string | null = null;
 
@@ -111,12 +114,9 @@ export class Gpu {
     readonly device: GPUDevice,
     readonly half: boolean,
   ) {
-    this.lost = new Promise((_, reject) => {
-      device.lost.then((info) => {
-        if (!this.closed) reject(lostError(info.message));
-      });
+    void device.lost.then((info) => {
+      if (!this.closed) this.lost.tell(lostError(info.message));
     });
-    this.lost.catch(() => {});
     device.onuncapturederror = (event) => {
       this.failure ??= firstLine(event.error.message);
     };
@@ -147,7 +147,7 @@ export class Gpu {
 
   /** Wait for what may be told late, then `check`. */
   async settle(): Promise<void> {
-    await Promise.race([this.device.queue.onSubmittedWorkDone(), this.lost]);
+    await this.lost.over(this.device.queue.onSubmittedWorkDone());
     this.check();
   }
 
@@ -159,7 +159,7 @@ export class Gpu {
     if (error instanceof EngineError) return error;
     if (LOST.test(firstLine(error))) return lostError(firstLine(error));
     const soon = new Promise<unknown>((resolve) => setTimeout(() => resolve(error), LOSS_TOLD_MS));
-    return Promise.race([this.lost.catch((loss: unknown) => loss), soon]);
+    return this.lost.over(soon).catch((loss: unknown) => loss);
   }
 
   close(): void {

@@ -9,6 +9,9 @@ import {
   type ProgressEvent,
   type SourceSpec,
 } from "../../../src/engine";
+import { generate } from "../../../src/making/generate";
+import { ROOT } from "../../../src/storage/opfs";
+import { BLOBS as KEPT } from "../../../src/storage/store";
 
 interface Job {
   readonly plan: Plan;
@@ -47,17 +50,14 @@ const harness = {
   async install(): Promise<void> {
     const { files } = await readManifest();
     const root = await navigator.storage.getDirectory();
-    const folder = await (await root.getDirectoryHandle("kept", { create: true })).getDirectoryHandle(
-      "blobs",
-      {
-        create: true,
-      },
-    );
+    const folder = await (await root.getDirectoryHandle(ROOT, { create: true })).getDirectoryHandle(KEPT, {
+      create: true,
+    });
     for (const { sha256 } of files) {
       const writing = await (await folder.getFileHandle(sha256, { create: true })).createWritable();
       await ((await fetch(BLOBS + sha256)).body as ReadableStream).pipeTo(writing);
     }
-    source = { kind: "opfs", directory: "kept/blobs" };
+    source = { kind: "opfs", directory: `${ROOT}/${KEPT}` };
   },
 
   async open(job: Job): Promise<void> {
@@ -89,6 +89,26 @@ const harness = {
       },
     });
     return { ...rest, count: frames.length, pixels: await base64(frames) };
+  },
+
+  /** Make the video as the app does, after `install`: its stages in their order, and how many threads made it. */
+  async generate(threads: number): Promise<{ stages: string[]; threads: number | undefined }> {
+    const stages: string[] = [];
+    const made = await generate(
+      { bundleId: "", manifest: await readManifest(), bytes: 0 },
+      {},
+      {
+        choice: { plan: "wasm", threads, budgetBytes: 2 ** 30, why: "why_no_gpu" },
+        tested: () => Promise.resolve(false),
+        remember: () => Promise.resolve(),
+        gpuLost: () => {},
+      },
+      ({ stage }) => {
+        if (stage === "prepare" || stage !== stages.at(-1)) stages.push(stage);
+      },
+      new AbortController().signal,
+    );
+    return { stages, threads: made?.report.threads };
   },
 
   /** Only what a run took, many times over. */
