@@ -61,7 +61,7 @@ class SendCard {
     this.where = text("", "pv-muted");
     this.state = element("p", { className: "pv-state" });
     this.detail = text("", "pv-muted");
-    this.tested = element("p", { className: "pv-muted", title: MEANING });
+    this.tested = element("p", { className: "pv-muted pv-explained", title: MEANING });
     this.fill = element("div", { className: "pv-fill" });
     this.bar = element("div", { className: "pv-bar", attributes: { role: "progressbar" } }, [this.fill]);
     this.bar.setAttribute("aria-valuemin", "0");
@@ -130,10 +130,9 @@ function titleOf(send) {
   return send.state === "waiting" ? `Waiting for ${send.device_name}` : (TITLES[send.state] ?? send.state);
 }
 
-function testedOf({ state, self_test: tested, device_name: device }) {
+function testedOf({ state, self_test: tested }) {
   if (state !== "done" || !tested) return "";
-  const figure = tested.psnr === null ? "exact" : `${tested.psnr.toFixed(0)} dB`;
-  return `Installed on ${device} \u00b7 self-test ${figure}`;
+  return `Self-test ${tested.psnr === null ? "exact" : `${tested.psnr.toFixed(0)} dB`}`;
 }
 
 function detailOf(send) {
