@@ -54,7 +54,8 @@ def test_a_recipe_lies_over_its_base() -> None:
     assert base == {"a": {"b": 1, "c": 2}, "d": 3}
     alone = read_recipe("ablation_joint_heads_no_regression")
     assert list(alone["train"]["weights"]) == ["adversarial"]
-    assert read_recipe("pocket_shapes_few_step")["train"]["weights"].keys() == {"regression", "adversarial"}
+    whole = read_recipe("pocket_shapes_few_step")["train"]["weights"]
+    assert whole.keys() == {"regression", "distribution", "adversarial"}
     with pytest.raises(SystemExit, match="pocket_shapes_few_step"):
         read_recipe("nothing")
 
