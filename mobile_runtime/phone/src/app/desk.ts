@@ -14,7 +14,7 @@ import { drawResultId, sendResult } from "../protocol/results";
 import * as db from "../storage/db";
 import { deskIsBack } from "./offline";
 import { describeProblem } from "./problems";
-import { freeBytes, installBundle, refresh } from "./shelf";
+import { freeBytes, installBundle, refreshVideo, refreshWorkflows } from "./shelf";
 import * as state from "./state";
 import { keepVideo, keptTest, runBundle, showDownload, showGenerate } from "./studio";
 import { t } from "./words";
@@ -156,12 +156,12 @@ export async function sendVideo(record: VideoRecord): Promise<void> {
       new AbortController().signal,
     );
     await saveVideo({ ...record, sent: true });
+    await refreshVideo(record.id);
     state.notice.value = { tone: "good", text: t("sent_to_desk") };
   } catch (error) {
     state.notice.value = { tone: "bad", text: describeProblem(error) };
   } finally {
     state.activity.value = null;
-    await refresh();
   }
 }
 
@@ -218,11 +218,10 @@ async function take(next: Job): Promise<void> {
       },
       controller,
     );
-    await refresh();
+    await refreshWorkflows();
     const here = state.workflows.value.find((one) => one.bundleId === next.bundleId);
     if (made && here) {
       await keepVideo(here, made, made.report.values, drawResultId(), true);
-      await refresh();
     }
     state.notice.value = {
       tone: "good",
@@ -230,7 +229,7 @@ async function take(next: Job): Promise<void> {
     };
   } catch (error) {
     if (problemOf(error) !== "cancelled") state.notice.value = { tone: "bad", text: describeProblem(error) };
-    await refresh();
+    await refreshWorkflows();
   } finally {
     release();
     state.activity.value = null;

@@ -1,12 +1,13 @@
 /** The workflows and videos on this phone, and the room for more. */
 
-import { deleteVideo, listVideos } from "../making/videos";
+import { deleteVideo, getVideo, listVideos, type VideoRecord } from "../making/videos";
 import type { Desk } from "../protocol/desk";
 import { Client } from "../rpc";
 import type { DownloadProgress, Installed, StorageHandlers } from "../storage/worker";
 import * as state from "./state";
 
 let client: Client<StorageHandlers> | null = null;
+let workflowBytes = 0;
 
 /** The worker that owns the store, started at its first use. */
 export function storage(): Client<StorageHandlers> {
@@ -18,10 +19,35 @@ export function storage(): Client<StorageHandlers> {
 
 /** Read again what is here. */
 export async function refresh(): Promise<void> {
+  await refreshWorkflows();
+  showVideos(await listVideos());
+}
+
+/** Read again which workflows are here. */
+export async function refreshWorkflows(): Promise<void> {
   const { bundles, bytes } = await storage().call("inventory", null);
-  const videos = await listVideos();
-  state.stored.value = videos.reduce((sum, { video, poster }) => sum + video.size + poster.size, bytes);
+  workflowBytes = bytes;
   state.workflows.value = bundles;
+  showVideos(state.videos.value);
+}
+
+/**
+ * Read one video again, which was made, changed or deleted.
+ *
+ * To read all of them after each one would open two files for every video that was ever made here.
+ */
+export async function refreshVideo(id: string): Promise<void> {
+  const record = await getVideo(id);
+  const others = state.videos.value.filter((video) => video.id !== id);
+  const all = record ? [record, ...others] : others;
+  showVideos(all.sort((first, second) => second.made - first.made));
+}
+
+function showVideos(videos: readonly VideoRecord[]): void {
+  state.stored.value = videos.reduce(
+    (sum, { video, poster }) => sum + video.size + poster.size,
+    workflowBytes,
+  );
   state.videos.value = videos;
 }
 
@@ -63,13 +89,13 @@ export async function freeBytes(): Promise<number | null> {
 
 export async function removeWorkflow(bundleId: string): Promise<void> {
   await storage().call("remove", bundleId);
-  await refresh();
+  await refreshWorkflows();
   await freeBytes();
 }
 
 export async function removeVideo(id: string): Promise<void> {
   await deleteVideo(id);
-  await refresh();
+  await refreshVideo(id);
 }
 
 /** A file of a workflow, as a picture for the screen; null where there is none. */

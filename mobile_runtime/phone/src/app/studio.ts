@@ -13,7 +13,7 @@ import * as db from "../storage/db";
 import { promptsOf } from "../storage/manifest";
 import type { DownloadProgress, Installed } from "../storage/worker";
 import { describeProblem } from "./problems";
-import { refresh, storage } from "./shelf";
+import { refreshVideo, refreshWorkflows, storage } from "./shelf";
 import * as state from "./state";
 import { t } from "./words";
 
@@ -59,7 +59,7 @@ export async function make(
   } finally {
     release();
     state.activity.value = null;
-    await refresh();
+    await refreshWorkflows();
   }
 }
 
@@ -92,6 +92,7 @@ export async function keepVideo(
     sent,
   };
   await saveVideo(record);
+  await refreshVideo(id);
 }
 
 export function showDownload(told: DownloadProgress): void {

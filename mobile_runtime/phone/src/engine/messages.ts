@@ -4,7 +4,13 @@ import type { EngineOptions, InputValue, ProgressEvent, RunResult, SelfTestRepor
 import type { PlainError } from "./errors";
 
 export type Request =
-  | { readonly id: number; readonly call: "open"; readonly options: EngineOptions }
+  | {
+      readonly id: number;
+      readonly call: "open";
+      readonly options: EngineOptions;
+      /** The runtime's code for this plan, where an engine of this page has compiled it. */
+      readonly code: WebAssembly.Module | null;
+    }
   | { readonly id: number; readonly call: "selfTest" }
   | {
       readonly id: number;
@@ -15,6 +21,7 @@ export type Request =
   | { readonly id: number; readonly call: "cancel" };
 
 export type Answer =
+  | { readonly id: number; readonly code: WebAssembly.Module }
   | { readonly id: number; readonly progress: ProgressEvent }
   | { readonly id: number; readonly result: null | RunResult | SelfTestReport }
   | { readonly id: number; readonly error: PlainError };

@@ -6,6 +6,7 @@ import { EngineError, plainError } from "./errors";
 import type { Answer, Request } from "./messages";
 import { runPlan, type Workshop } from "./plan/run";
 import { selfTest } from "./plan/selfTest";
+import { giveCompiled, tellCompiled } from "./runtime/compiled";
 import { BundleFiles } from "./runtime/files";
 import { watchHeaps } from "./runtime/meter";
 import { Reader } from "./runtime/reader";
@@ -37,7 +38,9 @@ async function answer(request: Exclude<Request, { call: "cancel" }>, signal: Abo
   const tell = (progress: ProgressEvent) => post({ id, progress });
   try {
     if (request.call === "open") {
-      workshop = await open(request.options);
+      if (request.code === null) tellCompiled((code) => post({ id, code }));
+      else giveCompiled(request.code);
+      workshop = await open(request.options, request.code !== null);
       post({ id, result: null });
       return;
     }
@@ -56,10 +59,13 @@ async function answer(request: Exclude<Request, { call: "cancel" }>, signal: Abo
   }
 }
 
-async function open({ manifest, source, plan, threads, budgetBytes }: EngineOptions): Promise<Workshop> {
+async function open(
+  { manifest, source, plan, threads, budgetBytes }: EngineOptions,
+  compiled: boolean,
+): Promise<Workshop> {
   checkManifest(manifest);
   const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
-  const runtime = await openRuntime(plan, threads ?? cores);
+  const runtime = await openRuntime(plan, threads ?? cores, compiled);
   return {
     manifest,
     runtime,

@@ -25,6 +25,7 @@ export interface VideoRecord {
 }
 
 export const saveVideo = (record: VideoRecord) => db.put("videos", record.id, record);
+export const getVideo = (id: string) => db.get<VideoRecord>("videos", id);
 export const deleteVideo = (id: string) => db.remove("videos", id);
 
 /** The newest first. */
