@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from comfyui_pocketvideo.mobile_runtime.bridge import BridgeError, Limits
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from phone.conftest import Desk, pair
 from phone.handset import handset, kill_tabs
@@ -184,3 +184,18 @@ def test_t6_a_revoked_phone_keeps_what_it_has(desk: Desk, home: Path, tiny: Bund
         generate(page, tiny)
         see_video(page)
         expect(page.get_by_role("button", name="Send to desk")).to_have_count(0)
+
+
+def test_a_store_whose_program_is_lost_comes_with_another_try(desk: Desk, home: Path) -> None:
+    """The app opens, instead of saying for ever that it starts."""
+    with handset(home) as phone:
+        page = phone.pages[0]
+        lost: list[str] = []
+
+        def lose(route: Route) -> None:
+            lost.append(route.request.url)
+            route.abort()
+
+        page.route(re.compile(r"/assets/worker-"), lose, times=1)
+        pair(page, desk)
+        assert len(lost) == 1

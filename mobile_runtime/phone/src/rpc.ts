@@ -32,6 +32,7 @@ type Result<H extends Handlers, N extends keyof H> = Awaited<ReturnType<H[N]>>;
 interface Port {
   postMessage(message: unknown): void;
   addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  addEventListener(type: "error", listener: (event: Event) => void): void;
 }
 
 /** Answer the calls of the page that started this worker. */
@@ -65,6 +66,8 @@ export function serve(port: Port, handlers: Handlers): void {
 /** The page's side of a worker that `serve`s handlers of type H. */
 export class Client<H extends Handlers> {
   private next = 1;
+  private broken: Error | null = null;
+  private heard = false;
   private readonly waiting = new Map<
     number,
     {
@@ -76,6 +79,15 @@ export class Client<H extends Handlers> {
 
   constructor(private readonly worker: Port) {
     worker.addEventListener("message", (event: MessageEvent<Answer>) => this.hear(event.data));
+    // A program that did not come or does not run: nobody will answer. What fails later is told to its caller.
+    worker.addEventListener("error", (event) => {
+      if (!this.heard) this.fail((event as Partial<ErrorEvent>).message);
+    });
+  }
+
+  /** Whether the worker did not start; a new one may. */
+  get over(): boolean {
+    return this.broken !== null;
   }
 
   call<N extends keyof H & string>(
@@ -85,6 +97,7 @@ export class Client<H extends Handlers> {
   ): Promise<Result<H, N>> {
     const id = this.next++;
     return new Promise((resolve, reject) => {
+      if (this.broken) throw this.broken;
       options.signal?.throwIfAborted();
       const cancel = () => this.worker.postMessage({ id, cancel: true } satisfies Request);
       options.signal?.addEventListener("abort", cancel);
@@ -104,7 +117,16 @@ export class Client<H extends Handlers> {
     });
   }
 
+  private fail(why?: string): void {
+    this.broken ??= new Error(
+      `A part of the app did not start (${why || "its program did not come"}); try again, or open the app again.`,
+    );
+    for (const { reject } of this.waiting.values()) reject(this.broken);
+    this.waiting.clear();
+  }
+
   private hear(answer: Answer): void {
+    this.heard = true;
     const waiting = this.waiting.get(answer.id);
     if (!waiting) return;
     if ("progress" in answer) {

@@ -9,8 +9,9 @@ import * as state from "./state";
 let client: Client<StorageHandlers> | null = null;
 let workflowBytes = 0;
 
-/** The worker that owns the store, started at its first use. */
+/** The worker that owns the store, started at its first use, and again where it did not start. */
 export function storage(): Client<StorageHandlers> {
+  if (client?.over) client = null;
   client ??= new Client<StorageHandlers>(
     new Worker(new URL("../storage/worker.ts", import.meta.url), { type: "module", name: "storage" }),
   );

@@ -39,7 +39,8 @@ export async function start(): Promise<void> {
     return;
   }
   noticeCrash();
-  await refresh();
+  // A store whose program was lost on the way may come with another try.
+  await refresh().catch(refresh);
   const pairing = await db.get<Pairing>("keep", "pairing");
   state.pairing.value = pairing ?? null;
   state.ready.value = true;

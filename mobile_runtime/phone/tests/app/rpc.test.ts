@@ -72,3 +72,23 @@ test("a cancelled call stops in the worker", async () => {
   await expect(counting).rejects.toMatchObject({ name: "AbortError" });
   expect(told.length).toBeLessThan(100);
 });
+
+test("a worker that does not start leaves nobody waiting, and whoever calls later hears of it", async () => {
+  const { port1 } = new MessageChannel();
+  const client = new Client<typeof handlers>(port1);
+  const waiting = client.call("double", 1);
+  expect(client.over).toBe(false);
+  port1.dispatchEvent(new Event("error"));
+  await expect(waiting).rejects.toThrow("A part of the app did not start (its program did not come)");
+  await expect(client.call("double", 2)).rejects.toThrow("A part of the app did not start");
+  expect(client.over).toBe(true);
+  port1.close();
+});
+
+test("a worker that has answered goes on after an error", async () => {
+  const client = connect();
+  expect(await client.call("double", 1)).toBe(2);
+  open.at(-1)?.port1.dispatchEvent(new Event("error"));
+  expect(await client.call("double", 2)).toBe(4);
+  expect(client.over).toBe(false);
+});
