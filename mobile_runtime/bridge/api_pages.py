@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import IO, Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -103,6 +104,15 @@ class _SentOnce(web.FileResponse):
         if self.prepared:
             return await web.StreamResponse.prepare(self, request)
         return await super().prepare(request)
+
+    async def _sendfile(
+        self, request: BaseRequest, fobj: IO[Any], offset: int, count: int
+    ) -> AbstractStreamWriter:
+        """In chunks, which over TLS asyncio's sendfile does as well, failing where a browser went away."""
+        writer = await web.StreamResponse.prepare(self, request)
+        if writer is None:
+            raise ConnectionResetError("the browser went away")
+        return await self._sendfile_fallback(writer, fobj, offset, count)
 
 
 def _size(file: AppFile) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import plistlib
 import re
+import socket
+import struct
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -70,6 +73,28 @@ def test_the_app_is_served_whole_with_its_types(visitor: Client) -> None:
         assert (answer.status, answer.body) == (200, data), name
         assert answer.headers["Content-Type"] == types[name]
     assert visitor.get("/").body == FILES["index.html"]
+
+
+def test_a_browser_that_goes_away_in_the_middle_leaves_no_trace(
+    bridge: Bridge, app: Path, visitor: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bridge.stop()
+    (app / "assets/ort-1a2b3c4d.wasm").write_bytes(bytes(64 * 1024 * 1024))
+    bridge.start()
+    host, port = bridge.address.split(":")
+    context = pinned_context(load_authority(tmp_path / "desk").certificate)
+    caplog.set_level(logging.WARNING)
+    for _ in range(3):
+        plain = socket.create_connection((host, int(port)), timeout=20)
+        # Closed with unread bytes, as a tab that ends: the desk's next write fails.
+        with context.wrap_socket(plain, server_hostname=host) as connection:
+            ask = f"GET /assets/ort-1a2b3c4d.wasm HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n"
+            connection.sendall(ask.encode())
+            assert connection.recv(64 * 1024)
+            linger = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    bridge.stop()
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_texts_come_packed_where_the_browser_can_unpack(visitor: Client) -> None:
