@@ -85,6 +85,7 @@ class PublishedRun:
             temporary = target.with_suffix(".tmp")
             save_file({k: v.to(torch.bfloat16).contiguous() for k, v in state.items()}, temporary, metadata)
             temporary.replace(target)
+        trainer.accelerator.wait_for_everyone()
         return target
 
     def _teacher(self) -> Teacher:

@@ -75,7 +75,9 @@ class Run:
         trainer = build_trainer(self.directory, self.recipe, pocket_teacher(parent))
         card = make_card(self.recipe, training_cost(self.recipe, trainer), self.parent_file)
         state = merged_state(trainer.plain, trainer.averaged())
-        save_student(target, state, parent.config, self.parent_file, card)
+        if trainer.accelerator.is_main_process:
+            save_student(target, state, parent.config, self.parent_file, card)
+        trainer.accelerator.wait_for_everyone()
         return target
 
     def _data(self) -> LatentSet:

@@ -52,7 +52,7 @@ def cache_trajectories(run: Path, recipe: dict[str, Any], teacher: Teacher, data
     directory.mkdir(parents=True, exist_ok=True)
     device = next(teacher.network.parameters()).device
     velocity = guided(teacher.velocity_of(teacher.network), settings["guidance"], teacher.encode([""]))
-    for first in tqdm(range(0, count, SHARD), desc="the teacher's trajectories", unit=f"x{SHARD}"):
+    for first in tqdm(_in_turns(count), desc="the teacher's trajectories", unit=f"x{SHARD}"):
         path = directory / f"{first:06d}.safetensors"
         if path.exists():
             continue
@@ -72,7 +72,7 @@ def cache_trajectories(run: Path, recipe: dict[str, Any], teacher: Teacher, data
                 speed = velocity(x, times, conditions).float()
             x = conditions.hold(x + (following - now) * speed)
             states.append(x)
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         save_file({"states": torch.stack(states, 1).half().cpu(), "free": free}, temporary)
         os.replace(temporary, path)
     shards = [load_file(directory / f"{first:06d}.safetensors") for first in range(0, count, SHARD)]
@@ -81,3 +81,10 @@ def cache_trajectories(run: Path, recipe: dict[str, Any], teacher: Teacher, data
         sigmas,
         torch.cat([shard["free"] for shard in shards]),
     )
+
+
+def _in_turns(count: int) -> list[int]:
+    """First clips of all shards. Of several processes (`accelerate launch`) each begins with its own part."""
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    shards = list(range(0, count, SHARD))
+    return [first for turn in range(world) for first in shards[(rank + turn) % world :: world]]

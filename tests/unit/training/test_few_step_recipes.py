@@ -110,6 +110,20 @@ def test_trajectories_are_the_guided_teachers_own_and_are_computed_once(
         cache_trajectories(tmp_path, {**recipe, "trajectories": {**SETTINGS, "clips": 41}}, teacher, data)
 
 
+def test_processes_share_the_trajectories_and_each_has_all(
+    data: LatentSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = pocket_teacher(build_model("pocket_shapes", 4))
+    recipe = {"seed": 6, "trajectories": SETTINGS}
+    alone = cache_trajectories(tmp_path / "alone", recipe, teacher, data)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    second = cache_trajectories(tmp_path / "two", recipe, teacher, data)
+    shards = sorted((tmp_path / "two" / "trajectories").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    assert [path.name for path in shards] == ["000032.safetensors", "000000.safetensors"]
+    assert torch.equal(second.states, alone.states) and torch.equal(second.free, alone.free)
+
+
 def test_a_step_begins_where_the_recipe_says(data: LatentSet, tmp_path: Path) -> None:
     parent = build_model("pocket_shapes", 4)
     made = cache_trajectories(tmp_path, {"seed": 6, "trajectories": SETTINGS}, pocket_teacher(parent), data)
