@@ -1,4 +1,4 @@
-"""The ablation of the papers on our data: which heads, with or without reconstruction or distribution matching.
+"""The ablation of the papers on our data: which heads, with or without reconstruction, distribution matching.
 
 `make bench-fewstep-ablation` trains every recipe `ablation_*.json` for its few hundred steps, from the
 trajectories of the shipped student, and judges its clips of held-out prompts. A stopped run goes on: training
