@@ -16,10 +16,10 @@ from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import Page
 
 from browser import processes
-from browser.conftest import chromium
+from browser.conftest import NO_GPU, chromium
 from in_browser.curves import Curve
 from phone.conftest import Desk, pair
-from phone.handset import NO_GPU, handset
+from phone.handset import handset
 from phone_engine.page import engine_page
 
 SAMPLES = 10

@@ -27,6 +27,13 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+NO_GPU = ("--disable-gpu",)
+# WebGPU in software: slow, but the same interface and the same refusals.
+SOFTWARE_GPU = (
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+)
 
 
 def chromium() -> str:
@@ -45,7 +52,7 @@ def editor(host: ComfyServer, tmp_path: Path) -> Iterator[Editor]:
             tmp_path / "profile",
             executable_path=chromium(),
             headless=True,
-            args=[*ARGUMENTS, "--disable-gpu"],
+            args=[*ARGUMENTS, *NO_GPU],
             viewport={"width": 1600, "height": 900},
         )
         try:

@@ -10,7 +10,7 @@ import pytest
 from comfyui_pocketvideo.mobile_runtime.bridge import Bridge
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from .conftest import ARGUMENTS, chromium
+from .conftest import ARGUMENTS, NO_GPU, chromium
 
 PHONE = {"width": 390, "height": 844}
 SMALL_PHONE = {"width": 320, "height": 568}
@@ -31,7 +31,7 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, "--disable-gpu"])
+        started = playwright.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, *NO_GPU])
         yield started
         started.close()
 

@@ -13,15 +13,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from browser import processes
-from browser.conftest import ARGUMENTS, chromium
+from browser.conftest import ARGUMENTS, NO_GPU, chromium
 
 SCREEN = {"width": 412, "height": 860}
-NO_GPU = ("--disable-gpu",)
-SOFTWARE_GPU = (
-    "--enable-unsafe-webgpu",
-    "--use-webgpu-adapter=swiftshader",
-    "--enable-features=Vulkan",
-)
 AGENT = (
     "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/150.0.0.0 Mobile Safari/537.36"

@@ -19,8 +19,9 @@ import pytest
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import expect
 
+from browser.conftest import NO_GPU, SOFTWARE_GPU
 from phone.conftest import Desk, offline_ready, pair, until
-from phone.handset import NO_GPU, SOFTWARE_GPU, handset, listen
+from phone.handset import handset, listen
 from phone.person import generate, open_settings, see_video
 from phone.screens import look
 

@@ -10,8 +10,9 @@ import pytest
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import Page, expect
 
+from browser.conftest import NO_GPU, SOFTWARE_GPU
 from phone.conftest import Desk, pair
-from phone.handset import NO_GPU, SOFTWARE_GPU, handset, kill_gpu, kill_tabs
+from phone.handset import handset, kill_gpu, kill_tabs
 from phone.person import generate, open_settings, see_video
 from phone_engine import heavy_video
 

@@ -20,6 +20,7 @@ from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import Page, sync_playwright
 
 from browser import processes
+from browser.conftest import NO_GPU, SOFTWARE_GPU
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _TYPES = {
@@ -44,12 +45,6 @@ _ARGUMENTS = (
     "--no-first-run",
     "--disable-background-networking",
     processes.EAGER_GARBAGE,
-)
-_NO_GPU = ("--disable-gpu",)
-_SOFTWARE_GPU = (
-    "--enable-unsafe-webgpu",
-    "--use-webgpu-adapter=swiftshader",
-    "--enable-features=Vulkan",
 )
 
 
@@ -224,7 +219,7 @@ def engine_page(
                 profile,
                 executable_path=chromium,
                 headless=True,
-                args=[*_ARGUMENTS, *(_SOFTWARE_GPU if gpu else _NO_GPU)],
+                args=[*_ARGUMENTS, *(SOFTWARE_GPU if gpu else NO_GPU)],
             )
             try:
                 yield EnginePage(context.pages[0], server, profile)
