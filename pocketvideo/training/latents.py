@@ -1,6 +1,7 @@
 """Stage 2: encode the training clips once, so that the denoiser never waits for the VAE.
 
-Written in shards, so that a killed run goes on where it stopped.
+Written in shards, so that a killed run goes on where it stopped; processes of `accelerate launch` may write
+side by side.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def cache_latents(run: Path, recipe: dict[str, Any]) -> LatentSet:
         for start in range(first, min(first + SHARD, count), 32):
             specs = [training_spec(recipe["seed"], i) for i in range(start, min(start + 32, count))]
             parts.append(vae.encode(render(specs, clip["frames"], clip["height"], clip["width"])))
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         save_file({"latents": torch.cat(parts).half()}, temporary)
         os.replace(temporary, path)
     shards = [
