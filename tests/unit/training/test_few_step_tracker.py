@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,10 @@ from comfyui_pocketvideo.pocketvideo.training.tracking import LiveView
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unit.training.test_few_step_trainer import done, losses
+from unit.training.parent_case import CLIPS, write_parent
+from unit.training.test_few_step_trainer import CASE, done, losses
+
+PROGRAM = "comfyui_pocketvideo.pocketvideo.training.fewstep"
 
 
 def events(folder: Path) -> Any:
@@ -43,12 +51,50 @@ def test_sample_grids_are_pictures(tmp_path: Path) -> None:
     assert (found.step, found.width, found.height) == (3, 40, 20)
 
 
+def test_a_run_shows_its_own_grid_of_samples_and_what_is_found_in_them(tmp_path: Path) -> None:
+    """The command itself, on a parent of random weights: what it draws is what TensorBoard reads."""
+    parent, folder = tmp_path / "parent", tmp_path / "student"
+    write_parent(parent)
+    recipe = {
+        "base": "pocket_shapes_few_step",
+        "name": "watched",
+        "parent": str(parent / "recipe.json"),
+        "trajectories": {"clips": CLIPS, "steps": 2, "bf16": False},
+        "draw": {"batch": 2, "starts": [0], "weights": [1]},
+        "train": {
+            "steps": 2,
+            "weights": {"distribution": None, "adversarial": None},
+            "begin": {},
+            "sample_every": 1,
+            "mixed_precision": "no",
+        },
+        "sampling": {"sigmas": {"4": None, "2": None}},
+    }
+    (tmp_path / "watched.json").write_text(json.dumps(recipe))
+    command = [sys.executable, "-m", PROGRAM, "--run", str(folder)]
+    command += ["--recipe", str(tmp_path / "watched.json"), "--parent-run", str(parent / "run")]
+    command += ["--parent", str(parent / "model.safetensors"), "--parent-run", str(parent / "run")]
+    command += ["--stage", "train", "--tracker", "tensorboard"]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert ended.returncode == 0, ended.stderr
+    read = events(folder)
+    shown = read.Images("samples")
+    assert [picture.step for picture in shown] == [1, 2]
+    grid = Image.open(folder / "samples.png").convert("RGB")
+    last = Image.open(io.BytesIO(shown[-1].encoded_image_string)).convert("RGB")
+    assert last.size == grid.size and last.tobytes() == grid.tobytes()
+    told = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    curves = {name for name in read.Tags()["scalars"] if name.startswith("1 steps/")}
+    assert curves == {f"1 steps/{name}" for name in told[0]["1"]} != set()
+    for curve in curves:
+        points = [(point.step, point.value) for point in read.Scalars(curve)]
+        name = curve.partition("/")[2]
+        assert points == [(line["step"], pytest.approx(line["1"][name])) for line in told]
+
+
 def test_an_unknown_tracker_is_refused(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    from unit.training.test_few_step_trainer import CASE
-
     ended = subprocess.run(
         [sys.executable, str(CASE), str(tmp_path), "--tracker", "paper"], capture_output=True, text=True
     )
