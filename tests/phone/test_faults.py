@@ -11,9 +11,10 @@ from comfyui_pocketvideo.mobile_runtime.bridge import BridgeError, Limits
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from phone.conftest import Desk, pair
+from phone.conftest import Desk, pair, wait_for
 from phone.handset import handset, kill_tabs
 from phone.person import generate, open_settings, see_video
+from phone.screens import look
 from unit.bridge import tiny_bundle
 
 MB = 10**6
@@ -199,3 +200,53 @@ def test_a_store_whose_program_is_lost_comes_with_another_try(desk: Desk, home: 
         page.route(re.compile(r"/assets/worker-"), lose, times=1)
         pair(page, desk)
         assert len(lost) == 1
+
+
+def test_a_store_whose_program_never_comes_is_told_and_can_be_tried_again(desk: Desk, home: Path) -> None:
+    with handset(home) as phone:
+        page = phone.pages[0]
+        lost: list[str] = []
+
+        def lose(route: Route) -> None:
+            lost.append(route.request.url)
+            route.abort()
+
+        programs = re.compile(r"/assets/worker-")
+        page.route(programs, lose)
+        page.goto(desk.code())
+        told = page.get_by_role("alert").filter(has_text="A part of the app did not come.")
+        expect(told).to_be_visible(timeout=PATIENCE)
+        look(page, "stuck")
+        again = page.get_by_role("button", name="Try again")
+        before = len(lost)
+        again.click()
+        # Each press is two more tries.
+        wait_for(lambda: page.wait_for_timeout(20) or len(lost) == before + 2)
+        expect(told).to_be_visible(timeout=PATIENCE)
+        page.unroute(programs)
+        again.click()
+        expect(page.get_by_role("button", name="Pair", exact=True)).to_be_visible(timeout=PATIENCE)
+        expect(told).to_have_count(0)
+
+
+def test_files_that_the_browser_does_not_open_are_told_and_can_be_tried_again(desk: Desk, home: Path) -> None:
+    """A file lies where the store's folder belongs, so that the browser refuses the folder."""
+    with handset(home) as phone:
+        page = phone.pages[0]
+        pair(page, desk)
+        page.evaluate(
+            """async () => {
+              const root = await navigator.storage.getDirectory();
+              await root.removeEntry("pocketvideo", { recursive: true }).catch(() => {});
+              await root.getFileHandle("pocketvideo", { create: true });
+            }"""
+        )
+        page.reload()
+        told = page.get_by_role("alert").filter(has_text="The browser did not open the app's files (")
+        expect(told).to_be_visible(timeout=PATIENCE)
+        page.evaluate(
+            "() => navigator.storage.getDirectory().then((root) => root.removeEntry('pocketvideo'))"
+        )
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", name="Workflows", exact=True)).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Desk in reach")).to_be_visible(timeout=PATIENCE)

@@ -35,6 +35,11 @@ interface Port {
   addEventListener(type: "error", listener: (event: Event) => void): void;
 }
 
+/** A worker whose program did not come or does not run; a new one may. */
+export class NotStarted extends Error {
+  override readonly name = "NotStarted";
+}
+
 /** Answer the calls of the page that started this worker. */
 export function serve(port: Port, handlers: Handlers): void {
   const running = new Map<number, AbortController>();
@@ -118,7 +123,7 @@ export class Client<H extends Handlers> {
   }
 
   private fail(why?: string): void {
-    this.broken ??= new Error(
+    this.broken ??= new NotStarted(
       `A part of the app did not start (${why || "its program did not come"}); try again, or open the app again.`,
     );
     for (const { reject } of this.waiting.values()) reject(this.broken);

@@ -15,6 +15,8 @@ import { t } from "./words";
 
 export function App() {
   const capability = state.capability.value;
+  const stuck = state.stuck.value;
+  if (stuck) return <Blocked title={t("stuck_title")} text={stuck.text} onAgain={stuck.again} />;
   if (!state.ready.value || !capability) {
     return (
       <div class="splash" role="status">

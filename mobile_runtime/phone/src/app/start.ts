@@ -4,10 +4,12 @@ import { effect } from "@preact/signals";
 import { probe } from "../making/capability";
 import { type Invitation, invitationOf } from "../protocol/invitation";
 import type { Pairing } from "../protocol/pair";
+import { NotStarted } from "../rpc";
 import * as db from "../storage/db";
 import { connect, wake } from "./desk";
 import { follow } from "./navigate";
 import { keepRuntime, leaveForKept, stayOffline } from "./offline";
+import { describeProblem } from "./problems";
 import { refresh, storage } from "./shelf";
 import * as state from "./state";
 import { guard } from "./studio";
@@ -39,10 +41,8 @@ export async function start(): Promise<void> {
     return;
   }
   noticeCrash();
-  // A store whose program was lost on the way may come with another try.
-  await refresh().catch(refresh);
-  const pairing = await db.get<Pairing>("keep", "pairing");
-  state.pairing.value = pairing ?? null;
+  const pairing = await openFiles();
+  state.pairing.value = pairing;
   state.ready.value = true;
   if (pairing) connect(pairing);
   window.addEventListener("online", wake);
@@ -53,6 +53,24 @@ export async function start(): Promise<void> {
     const plan = state.choice.value?.plan;
     if (plan && state.pairing.value && state.offline.value === "yes") void keepRuntime(plan);
   });
+}
+
+/** What is kept on this phone, and the desk that it is paired with; where it does not open, a person is asked. */
+async function openFiles(): Promise<Pairing | null> {
+  for (;;) {
+    try {
+      // A store whose program was lost on the way may come with another try.
+      await refresh().catch(refresh);
+      return (await db.get<Pairing>("keep", "pairing")) ?? null;
+    } catch (error) {
+      const text =
+        error instanceof NotStarted ? t("stuck_program") : t("stuck_files", { why: describeProblem(error) });
+      await new Promise<void>((again) => {
+        state.stuck.value = { text, again };
+      });
+      state.stuck.value = null;
+    }
+  }
 }
 
 /** The invitation in the address, which forgets it at once: no screenshot, bookmark or history may hold it. */

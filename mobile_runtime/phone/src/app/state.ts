@@ -45,6 +45,8 @@ export type PairingStep =
   | { readonly at: "failed"; readonly problem: Problem | null; readonly message: string };
 
 export const ready = signal(false);
+/** What keeps the app from starting, in words, and how to try again. */
+export const stuck = signal<{ readonly text: string; again(): void } | null>(null);
 export const route = signal<Route>({ page: "library" });
 export const invitation = signal<Invitation | null>(null);
 export const badInvitation = signal(false);

@@ -1,13 +1,25 @@
-/** Where the app cannot work at all: why, and what to do. */
+/** Where the app cannot work at all: why, and what to do; with a button where trying again may help. */
 
 import { Icon } from "../parts/icons";
+import { t } from "../words";
 
-export function Blocked({ title, text }: { title: string; text: string }) {
+interface Reason {
+  readonly title: string;
+  readonly text: string;
+  readonly onAgain?: () => void;
+}
+
+export function Blocked({ title, text, onAgain }: Reason) {
   return (
     <main class="blocked">
       <Icon name="warning" size={56} />
       <h1>{title}</h1>
-      <p>{text}</p>
+      <p role="alert">{text}</p>
+      {onAgain && (
+        <button type="button" class="primary" onClick={onAgain}>
+          {t("again")}
+        </button>
+      )}
     </main>
   );
 }

@@ -150,6 +150,11 @@ export const de: Words = {
   files_broken:
     "Dateien dieses Workflows waren auf dem Handy beschädigt ({count}) und wurden entfernt. Schicke ihn noch einmal vom Computer; nur diese kommen neu.",
   starting: "Startet",
+  stuck_title: "PocketVideo ist nicht gestartet",
+  stuck_program:
+    "Ein Teil der App ist nicht angekommen. Geh mit dem Handy zurück in das Netz des Computers und versuche es noch einmal; deine Workflows und Videos bleiben.",
+  stuck_files:
+    "Der Browser hat die Dateien der App nicht geöffnet ({why}). Schließe andere Tabs und Apps und versuche es noch einmal; hilft das nicht, starte das Handy neu.",
 
   problem_bad_answer:
     "Diese App versteht die Antwort des Computers nicht. Aktualisiere PocketVideo dort und lade diese Seite neu.",

@@ -141,6 +141,11 @@ export const en = {
   files_broken:
     "Files of this workflow were damaged on this phone ({count}) and removed. Send it again from the desk; only these are sent.",
   starting: "Starting",
+  stuck_title: "PocketVideo did not start",
+  stuck_program:
+    "A part of the app did not come. Bring the phone back into the desk's network and try again; your workflows and videos stay.",
+  stuck_files:
+    "The browser did not open the app's files ({why}). Close other tabs and apps and try again; if that does not help, restart the phone.",
 
   problem_bad_answer:
     "The desk's answer is not what this app understands. Update PocketVideo on the desk and load this page again.",

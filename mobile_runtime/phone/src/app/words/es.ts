@@ -145,6 +145,11 @@ export const es: Words = {
   files_broken:
     "Había archivos dañados de este flujo en el móvil ({count}) y se eliminaron. Envíalo otra vez desde el ordenador; solo se envían esos.",
   starting: "Iniciando",
+  stuck_title: "PocketVideo no se inició",
+  stuck_program:
+    "Una parte de la app no llegó. Vuelve con el móvil a la red del ordenador e inténtalo de nuevo; tus flujos y vídeos se quedan.",
+  stuck_files:
+    "El navegador no abrió los archivos de la app ({why}). Cierra otras pestañas y apps e inténtalo de nuevo; si no ayuda, reinicia el móvil.",
 
   problem_bad_answer:
     "Esta aplicación no entiende la respuesta del ordenador. Actualiza allí PocketVideo y recarga esta página.",

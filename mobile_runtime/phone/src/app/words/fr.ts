@@ -150,6 +150,11 @@ export const fr: Words = {
   files_broken:
     "Des fichiers de ce workflow étaient abîmés sur ce téléphone ({count}) et ont été supprimés. Renvoyez-le de l’ordinateur ; eux seuls sont transmis.",
   starting: "Démarrage",
+  stuck_title: "PocketVideo n’a pas démarré",
+  stuck_program:
+    "Une partie de l’application n’est pas arrivée. Ramenez le téléphone sur le réseau de l’ordinateur et réessayez ; vos workflows et vos vidéos restent.",
+  stuck_files:
+    "Le navigateur n’a pas ouvert les fichiers de l’application ({why}). Fermez d’autres onglets et applications et réessayez ; si cela n’aide pas, redémarrez le téléphone.",
 
   problem_bad_answer:
     "Cette application ne comprend pas la réponse de l’ordinateur. Mettez-y PocketVideo à jour et rechargez cette page.",

@@ -138,6 +138,9 @@ export const zh: Words = {
   crashed_wasm: "上一个视频又关闭了页面，以后不再使用图形处理器。",
   files_broken: "手机上这个工作流有 {count} 个文件损坏，已删除。请从电脑再次发送，只会传输这些文件。",
   starting: "正在启动",
+  stuck_title: "PocketVideo 未能启动",
+  stuck_program: "应用的一部分没有送达。请让手机回到电脑所在的网络后重试；工作流和视频都会保留。",
+  stuck_files: "浏览器没有打开应用的文件（{why}）。请关闭其他标签页和应用后重试；如果无效，请重启手机。",
 
   problem_bad_answer: "应用看不懂电脑的回答。请更新电脑上的 PocketVideo 并重新载入此页面。",
   problem_blob_corrupt: "一个文件两次损坏到达。请从电脑再次发送工作流。",
