@@ -71,6 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             data, kind = self.server.answer(path)
+            if self.headers.get("Sec-Fetch-Dest") == "worker" and self.server.silent(path):
+                data = b""
         except (KeyError, OSError):
             self.send_error(404)
             return
@@ -105,6 +107,7 @@ class _Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.loaded: list[str] = []
         self.losing: dict[str, int] = {}
+        self.silenced: set[str] = set()
 
     def lost(self, path: str) -> bool:
         """Whether this request for a worker's program gets no answer."""
@@ -113,6 +116,10 @@ class _Server(ThreadingHTTPServer):
                 self.losing[name] = times - 1
                 return True
         return False
+
+    def silent(self, path: str) -> bool:
+        """Whether this worker gets a program that does nothing."""
+        return any(name in path for name in self.silenced)
 
     def answer(self, path: str) -> tuple[bytes, str]:
         self.loaded.append(path)
@@ -154,6 +161,10 @@ class EnginePage:
     def lose(self, program: str, times: int) -> None:
         """Cut the line at the next requests for the program of a worker whose address has this in it."""
         self._server.losing[program] = times
+
+    def silence(self, program: str, silent: bool = True) -> None:
+        """Give workers whose address has this in it a program that does nothing, or the real one again."""
+        (self._server.silenced.add if silent else self._server.silenced.discard)(program)
 
     @property
     def to_lose(self) -> dict[str, int]:

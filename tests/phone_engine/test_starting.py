@@ -43,6 +43,17 @@ def test_a_worker_whose_program_is_lost_ends_the_job_in_a_sentence(page: EngineP
     assert set(page.call("selfTest")) == {"denoiser", "vae_decoder"}
 
 
+def test_a_thread_that_says_nothing_ends_the_job_in_a_sentence(page: EnginePage) -> None:
+    """Its program comes and runs, so that no error is heard; only the end of the engine's patience is."""
+    page.silence(THREAD)
+    with pytest.raises(RuntimeError, match=r"A thread of the engine did not start \(it does not answer\)"):
+        page.open("wasm", threads=2, threadPatienceMs=200)
+        page.call("selfTest")
+    page.silence(THREAD, False)
+    page.open("wasm", threads=2)
+    assert set(page.call("selfTest")) == {"denoiser", "vae_decoder"}
+
+
 @pytest.mark.parametrize("program", PARTS)
 def test_the_app_starts_again_what_did_not_start(page: EnginePage, program: str) -> None:
     page.lose(program, 1)

@@ -36,6 +36,8 @@ export interface EngineOptions {
   readonly plan: Plan;
   /** Threads for WebAssembly; 1 where the page is not cross-origin isolated. Default: up to 4 cores. */
   readonly threads?: number;
+  /** How long a thread may take to say that it is there, until the engine throws a StartError. Default: a minute. */
+  readonly threadPatienceMs?: number;
   /**
    * Bytes that weights, the WebAssembly heap and buffers may take together. What does not fit is read again
    * for every step. Without it everything is held.

@@ -11,7 +11,7 @@ import { BundleFiles } from "./runtime/files";
 import { watchHeaps } from "./runtime/meter";
 import { Reader } from "./runtime/reader";
 import { openRuntime } from "./runtime/runtime";
-import { watchThreads } from "./runtime/threads";
+import { waitForThreads, watchThreads } from "./runtime/threads";
 
 const MOST_THREADS = 4;
 
@@ -60,10 +60,11 @@ async function answer(request: Exclude<Request, { call: "cancel" }>, signal: Abo
 }
 
 async function open(
-  { manifest, source, plan, threads, budgetBytes }: EngineOptions,
+  { manifest, source, plan, threads, threadPatienceMs, budgetBytes }: EngineOptions,
   compiled: boolean,
 ): Promise<Workshop> {
   checkManifest(manifest);
+  waitForThreads(threadPatienceMs);
   const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
   const runtime = await openRuntime(plan, threads ?? cores, compiled);
   return {

@@ -8,6 +8,8 @@ const THREAD = "em-pthread";
 /** From the moment that a thread is given its work to do until it says that it is there. */
 const PATIENCE_MS = 60_000;
 
+let patience = PATIENCE_MS;
+
 /** A thread that did not start: whatever waits for the runtime waits in vain. */
 export const threadFailure = new Failure();
 
@@ -27,12 +29,17 @@ export function watchThreads(): void {
   };
 }
 
+/** How long threads that start from now on may say nothing; without a number a minute. */
+export function waitForThreads(milliseconds: number = PATIENCE_MS): void {
+  patience = milliseconds;
+}
+
 function watch(thread: Worker): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const failed = (why?: string) => threadFailure.tell(startError("A thread", why));
   const send = thread.postMessage.bind(thread) as (message: unknown, options?: object) => void;
   thread.postMessage = (message: unknown, options?: object) => {
-    timer ??= setTimeout(() => failed("it does not answer"), PATIENCE_MS);
+    timer ??= setTimeout(() => failed("it does not answer"), patience);
     send(message, options);
   };
   thread.addEventListener("message", () => clearTimeout(timer), { once: true });

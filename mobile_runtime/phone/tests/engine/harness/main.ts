@@ -16,6 +16,7 @@ import { BLOBS as KEPT } from "../../../src/storage/store";
 interface Job {
   readonly plan: Plan;
   readonly threads?: number;
+  readonly threadPatienceMs?: number;
   readonly budgetBytes?: number;
 }
 
