@@ -21,6 +21,15 @@ export function zeros(shape: readonly number[]): Floats {
   return { data: new Float32Array(count(shape)), shape };
 }
 
+/**
+ * Give an array's memory back at once: a collector of garbage sees a small object and takes its time. Nobody may read
+ * the array any more, nor another one of the same memory.
+ */
+export function release({ buffer }: ArrayBufferView): void {
+  // Browsers of before 2024 lack it, and collect.
+  if (buffer instanceof ArrayBuffer) buffer.transfer?.(0);
+}
+
 /** One number for every two of two arrays of one length; `combine` rounds where it computes in steps. */
 export function zip(
   a: Float32Array,

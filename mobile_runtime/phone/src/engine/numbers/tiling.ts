@@ -6,7 +6,7 @@
  */
 
 import type { Tiles } from "../manifest.generated";
-import { count, type Floats, round32, slice, stridesOf, zeros } from "./arrays";
+import { count, type Floats, release, round32, slice, stridesOf, zeros } from "./arrays";
 
 type Three = [number, number, number];
 
@@ -42,6 +42,7 @@ export async function decodeTiled(
       total,
       weights,
     );
+    release(piece.data);
     progress(++done, corners.length);
   }
   const area = count(shape);

@@ -8,9 +8,9 @@
 
 import type { Tensor } from "onnxruntime-web";
 import { EngineError } from "../errors";
-import { concatenate, count, type Floats, slice, zeros } from "../numbers/arrays";
+import { concatenate, count, type Floats, release, slice, zeros } from "../numbers/arrays";
 import { normal } from "../numbers/rng";
-import { floatsOf, floatTensor, letGo } from "../runtime/arrays";
+import { floatTensor, letGo, takeFloats } from "../runtime/arrays";
 import type { Check, Component } from "../runtime/component";
 import type { Runtime } from "../runtime/runtime";
 
@@ -65,7 +65,7 @@ export async function decodeInPieces(
   } finally {
     carried.forEach(letGo);
   }
-  return concatenate(pieces, 2);
+  return join(pieces);
 }
 
 /** The latent [1, C, 1 + pieces, h, w] of an image [1, 3, 1, H, W] that grey frames follow. */
@@ -92,7 +92,7 @@ export async function encodeInPieces(
   } finally {
     carried.forEach(letGo);
   }
-  return concatenate(latents, 2);
+  return join(latents);
 }
 
 /**
@@ -116,6 +116,13 @@ export function givenChannels(latent: Floats | null, channels: number, shape: re
   return given;
 }
 
+/** Pieces one after the other in time; they are used up. */
+function join(pieces: readonly Floats[]): Floats {
+  const whole = concatenate(pieces, 2);
+  for (const { data } of pieces) release(data);
+  return whole;
+}
+
 /** One run; `carried` tensors of the piece before are let go, and what the next one needs is given. */
 async function runPiece(
   runtime: Runtime,
@@ -133,7 +140,5 @@ async function runPiece(
   if (tensor === undefined)
     throw new EngineError(`The component '${component.name}' makes no '${output}'; export the bundle again.`);
   made.delete(output);
-  const result = await floatsOf(tensor);
-  letGo(tensor);
-  return { result, carried: made };
+  return { result: await takeFloats(tensor), carried: made };
 }

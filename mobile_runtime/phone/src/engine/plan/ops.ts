@@ -15,7 +15,7 @@ import type {
   OpRef,
   ZeroText,
 } from "../manifest";
-import { type Floats, round32, zeros } from "../numbers/arrays";
+import { type Floats, release, round32, zeros } from "../numbers/arrays";
 import { type Conditions, FlowModel, firstFrameGiven, sample, type TextFeatures } from "../numbers/flow";
 import { type Frames, toFrames } from "../numbers/frames";
 import { inside, mergeArrays } from "../numbers/merging";
@@ -24,7 +24,7 @@ import { cropAndResize } from "../numbers/resize";
 import { normal } from "../numbers/rng";
 import { planSigmas } from "../numbers/scheduling";
 import { decodeTiled } from "../numbers/tiling";
-import { floatsOf, floatTensor, letGo, toFloats, view, wholeTensor } from "../runtime/arrays";
+import { floatTensor, letGo, takeFloats, toFloats, view, wholeTensor } from "../runtime/arrays";
 import type { BundleFiles } from "../runtime/files";
 import type { Runtime } from "../runtime/runtime";
 import { PromptTokenizer } from "../text/tokenizer";
@@ -100,8 +100,7 @@ async function encodeText(state: State, op: EncodeText): Promise<TextFeatures> {
     ["attention_mask", wholeTensor(ort, mask, shape)],
   ]);
   const outputs = await component.run(inputs, state.watch.pause);
-  const context = await floatsOf(outputs.get("context") as Tensor);
-  outputs.forEach(letGo);
+  const context = await takeFloats(only(outputs, "context"));
   state.watch.report(1, 1);
   return { context, mask: { data: Float32Array.from(mask, Number), shape } };
 }
@@ -264,11 +263,18 @@ function velocitiesOf(
       : await state.networks.oneOf(op.component, twin);
     const results: Float32Array[] = [];
     for (const outputs of await network.runEach(feeds, state.watch.pause)) {
-      results.push((await floatsOf(outputs.get("velocity") as Tensor)).data);
-      outputs.forEach(letGo);
+      results.push((await takeFloats(only(outputs, "velocity"))).data);
     }
     return results;
   };
+}
+
+/** One output of a network, whose others are let go. */
+function only(outputs: Map<string, Tensor>, name: string): Tensor {
+  const wanted = outputs.get(name) as Tensor;
+  outputs.delete(name);
+  outputs.forEach(letGo);
+  return wanted;
 }
 
 function checkShape(what: string, array: Floats | null, shape: readonly number[]): void {
@@ -295,6 +301,7 @@ async function decode(state: State, op: Decode): Promise<Frames> {
   const latent = made<Floats>(state, op.latent);
   const video = op.tiles === undefined ? await one(latent) : await decodeTiled(latent, one, op.tiles, onTile);
   const frames = toFrames(video);
+  release(video.data);
   watch.report(1, 1);
   return frames;
 }

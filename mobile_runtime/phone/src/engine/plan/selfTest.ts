@@ -3,8 +3,9 @@
 import type { Tensor } from "onnxruntime-web";
 import type { ComponentReport, ProgressEvent, SelfTestReport } from "../api";
 import { SelfTestError } from "../errors";
+import { release } from "../numbers/arrays";
 import { psnr } from "../numbers/compare";
-import { copyTensor, floatsOf, letGo, toFloats } from "../runtime/arrays";
+import { copyTensor, letGo, takeFloats, toFloats } from "../runtime/arrays";
 import { Meter } from "../runtime/meter";
 import { Networks } from "./networks";
 import type { Workshop } from "./run";
@@ -52,12 +53,13 @@ export async function selfTest(
           `The self-test has no expected '${lacking}' of '${name}'; export the bundle again.`,
         );
       const started = performance.now();
-      const outputs = await component.run(pick(`${name}.in.`), watch.pause);
+      const inputs = pick(`${name}.in.`);
+      const outputs = await component.run(inputs, watch.pause);
       const seconds = (performance.now() - started) / 1000;
       let worst = Number.POSITIVE_INFINITY;
       for (const [output, tensor] of outputs)
         worst = Math.min(worst, await compare(name, output, tensor, expected.get(output) as Tensor));
-      outputs.forEach(letGo);
+      for (const tensor of [...inputs.values(), ...expected.values()]) letGo(tensor);
       const bar = components[name]?.min_psnr ?? 0;
       if (!(worst >= bar))
         throw new SelfTestError(
@@ -81,5 +83,8 @@ async function compare(component: string, output: string, found: Tensor, expecte
       `The component '${component}' makes '${output}' with the shape [${found.dims.join(", ")}] instead of` +
         ` [${expected.dims.join(", ")}]; export the bundle again.`,
     );
-  return psnr((await floatsOf(found)).data, toFloats(expected.data, expected.type));
+  const { data } = await takeFloats(found);
+  const likeness = psnr(data, toFloats(expected.data, expected.type));
+  release(data);
+  return likeness;
 }

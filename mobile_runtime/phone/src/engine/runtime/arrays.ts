@@ -4,7 +4,7 @@ import type * as Ort from "onnxruntime-web";
 import type { Tensor } from "onnxruntime-web";
 import type { ElementType, TensorPlace } from "../bundle/safetensors";
 import { EngineError } from "../errors";
-import type { Floats } from "../numbers/arrays";
+import { type Floats, release } from "../numbers/arrays";
 import { fromHalf, toHalf } from "../numbers/half";
 
 export type Tensors = ReadonlyMap<string, Tensor>;
@@ -68,10 +68,13 @@ export function wholeTensor(ort: typeof Ort, data: BigInt64Array, shape: readonl
   return new ort.Tensor("int64", data, shape);
 }
 
-/** The numbers of a tensor, fetched from the GPU where they are there; the tensor may be let go after. */
-export async function floatsOf(tensor: Tensor): Promise<Floats> {
-  const data = await tensor.getData();
-  return { data: toFloats(data, tensor.type), shape: tensor.dims };
+/** The numbers of a tensor, fetched from the GPU where they are there. The tensor is used up. */
+export async function takeFloats(tensor: Tensor): Promise<Floats> {
+  const { type, dims: shape } = tensor;
+  const data = await tensor.getData(true);
+  const floats = toFloats(data, type);
+  if (floats !== data) free(data);
+  return { data: floats, shape };
 }
 
 /** Numbers of any type as float32. */
@@ -111,7 +114,12 @@ export async function converted(ort: typeof Ort, tensor: Tensor, type: ElementTy
   return new ort.Tensor(type as "float32", made() as Float32Array, tensor.dims);
 }
 
-/** Let go of a tensor on the GPU; one in memory is the garbage collector's. */
+/** Give back what a tensor takes that nobody reads any more; it shares its numbers with no other. */
 export function letGo(tensor: Tensor): void {
   if (tensor.location === "gpu-buffer") tensor.dispose();
+  else if (tensor.location === "cpu") free(tensor.data);
+}
+
+function free(data: Tensor["data"]): void {
+  if (ArrayBuffer.isView(data)) release(data);
 }

@@ -26,7 +26,7 @@ export class BundleFiles {
   }
 
   /** A whole file into the beginning of a buffer; the buffer back, as `Reader.read` gives it. */
-  readInto(path: string, buffer: ArrayBufferLike): Promise<ArrayBufferLike> {
+  readInto(path: string, buffer: ArrayBuffer): Promise<ArrayBuffer> {
     const entry = this.entry(path);
     return this.reader.read(entry.sha256, 0, entry.bytes, buffer);
   }
@@ -49,8 +49,7 @@ export class BundleFiles {
   }
 
   private async part(entry: File, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const buffer = await this.reader.read(entry.sha256, 0, length, new ArrayBuffer(length));
-    return new Uint8Array(buffer as ArrayBuffer);
+    return new Uint8Array(await this.reader.read(entry.sha256, 0, length, new ArrayBuffer(length)));
   }
 
   private entry(path: string): File {

@@ -13,7 +13,6 @@ import { BundleError, PlanError } from "../errors";
 import { copyTensor } from "./arrays";
 import type { BundleFiles } from "./files";
 import type { Meter } from "./meter";
-import { newBuffer } from "./reader";
 import type { Gpu } from "./runtime";
 import { type Slot, StreamedWeights } from "./streamedWeights";
 
@@ -49,8 +48,8 @@ export class GpuWeights extends StreamedWeights {
     return new GpuSlot(this.ort, this.gpu, this.files, this.meter, this.staging);
   }
 
-  protected override slotBytes(slots: number, largest: number): number {
-    return (slots + 1) * largest;
+  protected override slotBytes(slots: readonly number[], largest: number): number {
+    return slots.reduce((sum, bytes) => sum + bytes, largest);
   }
 
   protected override extraBytes(): number {
@@ -64,7 +63,7 @@ export class GpuWeights extends StreamedWeights {
 
 /** The one buffer that files go through on their way to the GPU, one after the other. */
 class Staging {
-  private buffer: ArrayBufferLike | null = null;
+  private buffer: ArrayBuffer | null = null;
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -78,14 +77,14 @@ class Staging {
   }
 
   /** Read a file and let `use` have its bytes; they are gone when it returns. */
-  async read<T>(path: string, use: (buffer: ArrayBufferLike) => T): Promise<T> {
+  async read<T>(path: string, use: (buffer: ArrayBuffer) => T): Promise<T> {
     const mine = this.last.then(async () => {
       const room = this.files.size(path) + WORD;
       let buffer = this.buffer;
       this.buffer = null;
       if (buffer === null || buffer.byteLength < room) {
         this.meter.addHost(room - (buffer?.byteLength ?? 0));
-        buffer = newBuffer(room);
+        buffer = new ArrayBuffer(room);
       }
       this.buffer = await this.files.readInto(path, buffer);
       return use(this.buffer);
@@ -101,6 +100,8 @@ class Staging {
 }
 
 class GpuSlot implements Slot {
+  /** It takes what the file in it takes. */
+  readonly room = Number.POSITIVE_INFINITY;
   private buffers: GPUBuffer[] = [];
   private closed = false;
 

@@ -3,10 +3,10 @@
 import type * as Ort from "onnxruntime-web";
 import type { Tensor } from "onnxruntime-web";
 import { BundleError } from "../errors";
+import { release } from "../numbers/arrays";
 import { viewTensor } from "./arrays";
 import type { BundleFiles } from "./files";
 import type { Meter } from "./meter";
-import { newBuffer } from "./reader";
 import { type Slot, StreamedWeights } from "./streamedWeights";
 
 export class HostWeights extends StreamedWeights {
@@ -24,8 +24,8 @@ export class HostWeights extends StreamedWeights {
     return new HostSlot(this.ort, this.files, this.meter, bytes);
   }
 
-  protected override slotBytes(slots: number, largest: number): number {
-    return slots * largest;
+  protected override slotBytes(slots: readonly number[]): number {
+    return slots.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   protected override extraBytes(): number {
@@ -37,7 +37,7 @@ export class HostWeights extends StreamedWeights {
 
 /** A buffer that files are read into. */
 class HostSlot implements Slot {
-  private buffer: Promise<ArrayBufferLike>;
+  private buffer: Promise<ArrayBuffer>;
   private closed = false;
 
   constructor(
@@ -46,14 +46,18 @@ class HostSlot implements Slot {
     private readonly meter: Meter,
     readonly bytes: number,
   ) {
-    this.buffer = Promise.resolve(newBuffer(bytes));
+    this.buffer = Promise.resolve(new ArrayBuffer(bytes));
     meter.addHost(bytes);
+  }
+
+  get room(): number {
+    return this.bytes;
   }
 
   async load(path: string): Promise<ReadonlyMap<string, Tensor>> {
     const filled = this.buffer.then((buffer) => this.files.readInto(path, buffer));
     // Where reading fails the buffer is gone with the message; the run ends anyway.
-    this.buffer = filled.catch(() => newBuffer(this.bytes));
+    this.buffer = filled.catch(() => new ArrayBuffer(this.bytes));
     const buffer = await filled;
     if (this.closed) throw new BundleError(`${path} was read too late; start the video again.`);
     const layout = await this.files.layout(path);
@@ -65,6 +69,8 @@ class HostSlot implements Slot {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    // Where it is still read into, its memory goes when it is back.
+    void this.buffer.then((buffer) => release(new Uint8Array(buffer)));
     this.buffer = Promise.reject(new BundleError("The weights were let go; start the video again."));
     this.buffer.catch(() => {});
     this.meter.addHost(-this.bytes);

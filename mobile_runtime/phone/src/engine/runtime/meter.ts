@@ -23,6 +23,11 @@ export function heapBytes(): number {
   return sum;
 }
 
+/** By how much a heap grows that is full: Emscripten makes it a fifth larger. */
+export function heapStep(): number {
+  return heapBytes() / 5;
+}
+
 export class Meter {
   private host = 0;
   private gpu = 0;

@@ -5,13 +5,8 @@ import { BundleError, reviveError, startError } from "../errors";
 import type { ReaderAnswer, ReaderRequest } from "./readerWorker";
 
 interface Waiting {
-  resolve(buffer: ArrayBufferLike): void;
+  resolve(buffer: ArrayBuffer): void;
   reject(error: Error): void;
-}
-
-/** Memory that two workers see at once where the page is isolated, and else memory that is handed over. */
-export function newBuffer(bytes: number): ArrayBufferLike {
-  return globalThis.crossOriginIsolated ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
 }
 
 export class Reader {
@@ -47,15 +42,15 @@ export class Reader {
   }
 
   /**
-   * Fill the beginning of a buffer. Gives the buffer back, which is another object where it was handed over:
-   * the one that was given in must not be used any more.
+   * Fill the beginning of a buffer. It is handed over to the reader and back, so that it is another object after: the
+   * one that was given in must not be used any more.
    */
-  read(sha256: string, offset: number, length: number, buffer: ArrayBufferLike): Promise<ArrayBufferLike> {
+  read(sha256: string, offset: number, length: number, buffer: ArrayBuffer): Promise<ArrayBuffer> {
     if (this.ended !== null) return Promise.reject(this.ended);
     const id = this.next++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
-      this.post({ id, sha256, offset, length, buffer }, buffer instanceof ArrayBuffer ? [buffer] : []);
+      this.post({ id, sha256, offset, length, buffer }, [buffer]);
     });
   }
 

@@ -11,12 +11,12 @@ export type ReaderRequest =
       readonly sha256: string;
       readonly offset: number;
       readonly length: number;
-      readonly buffer: ArrayBufferLike;
+      readonly buffer: ArrayBuffer;
     };
 
 export type ReaderAnswer = {
   readonly id: number;
-  readonly buffer: ArrayBufferLike;
+  readonly buffer: ArrayBuffer;
   readonly seconds: number;
   readonly error?: PlainError;
 };
@@ -38,5 +38,5 @@ self.onmessage = async ({ data }: MessageEvent<ReaderRequest>) => {
   }
   const seconds = (performance.now() - started) / 1000;
   const answer: ReaderAnswer = { id, buffer, seconds, ...(error ? { error } : {}) };
-  self.postMessage(answer, { transfer: buffer instanceof ArrayBuffer ? [buffer] : [] });
+  self.postMessage(answer, { transfer: [buffer] });
 };

@@ -11,7 +11,7 @@ import type { WeightReport } from "../api";
 import { BudgetError } from "../errors";
 import type { BundleFiles } from "./files";
 import { hold } from "./hold";
-import { heapBytes, type Meter } from "./meter";
+import { heapBytes, heapStep, type Meter } from "./meter";
 import type { WeightStore } from "./weights";
 
 type Named = ReadonlyMap<string, Tensor>;
@@ -26,6 +26,8 @@ const MEASURED_PASSES = 2;
 export interface Slot {
   /** What it takes now. */
   readonly bytes: number;
+  /** The largest file that it can take. */
+  readonly room: number;
   /**
    * Bring a file in, after those that were asked for before; its tensors are good until the next file comes.
    */
@@ -65,8 +67,8 @@ export abstract class StreamedWeights implements WeightStore {
 
   /** A place for one file of at most `bytes` at a time, or for `path` alone. */
   protected abstract newSlot(bytes: number): Slot;
-  /** What `slots` slots take for these files, where the largest has `largest` bytes. */
-  protected abstract slotBytes(slots: number, largest: number): number;
+  /** What slots take for files of at most these bytes each, where the largest of all files has `largest` bytes. */
+  protected abstract slotBytes(slots: readonly number[], largest: number): number;
   /** What is taken beside the slots on the way to them. */
   protected abstract extraBytes(): number;
   /** Everything is held and here: what is only needed on the way may go. */
@@ -80,16 +82,17 @@ export abstract class StreamedWeights implements WeightStore {
     this.drop();
     this.key = key;
     this.measured = 0;
-    const largest = this.largest();
+    const [largest, second] = this.largest();
     if (this.budget === null) {
       this.chosen = new Set(this.order);
       return;
     }
     const before = this.meter.note();
-    if (before + this.slotBytes(1, largest) > this.budget)
-      throw this.tooSmall(before + this.slotBytes(1, largest));
-    const two = before + this.slotBytes(2, largest) + this.spare() <= this.budget;
-    this.makeSlots(two && this.order.length > 1 ? 2 : 1, largest);
+    const least = before + this.slotBytes([largest], largest);
+    if (least > this.budget) throw this.tooSmall(least);
+    const both = before + this.slotBytes([largest, second], largest) + this.spare();
+    const rooms = second > 0 && both <= this.budget ? [largest, second] : [largest];
+    this.slots.push(...rooms.map((bytes) => this.newSlot(bytes)));
   }
 
   async take(path: string): Promise<Named> {
@@ -131,15 +134,17 @@ export abstract class StreamedWeights implements WeightStore {
     this.measured++;
     if (this.budget === null || this.measured !== MEASURED_PASSES) return;
     const sizes = this.order.map((path) => this.files.size(path));
-    const largest = this.largest();
+    const [largest] = this.largest();
     const taken = this.slots.reduce((sum, slot) => sum + slot.bytes, this.extraBytes());
-    const free = this.budget - (this.meter.note() - taken) - this.spare();
+    // A heap that is full takes its next step at once.
+    const free = this.budget - (this.meter.note() - taken) - Math.max(this.spare(), heapStep());
     const all = sizes.reduce((sum, size) => sum + size, 0);
+    const rooms = this.slots.map((slot) => Math.min(slot.room, largest));
     // Where everything fits no file needs a slot.
     const chosen =
-      all + this.slotBytes(0, largest) <= free
+      all + this.slotBytes([], largest) <= free
         ? new Set(sizes.keys())
-        : hold(sizes, free - this.slotBytes(this.slots.length, largest));
+        : hold(sizes, free - this.slotBytes(rooms, largest));
     this.chosen = new Set(this.order.filter((_, index) => chosen.has(index)));
     if (this.chosen.size === this.order.length) this.dropSlots(0);
   }
@@ -169,7 +174,8 @@ export abstract class StreamedWeights implements WeightStore {
 
   /** Begin to bring a file into the place that it belongs to. */
   private fetch(path: string): Coming {
-    let slot = this.slots.find((one) => one !== this.current) ?? this.slots[0];
+    // At a take the stage before is over: its place may be used again where no other is large enough.
+    let slot = this.free(path) ?? this.slots[0];
     if (this.chosen.has(path) || slot === undefined) {
       slot = this.newSlot(this.files.size(path));
       this.held.set(path, slot);
@@ -188,12 +194,12 @@ export abstract class StreamedWeights implements WeightStore {
       (after) => !this.heldTensors.has(after),
     );
     if (next === undefined) return;
-    const free = this.slots.some((slot) => slot !== this.current);
-    if (this.chosen.has(next) || free) this.ahead = this.fetch(next);
+    if (this.chosen.has(next) || this.free(next) !== undefined) this.ahead = this.fetch(next);
   }
 
-  private makeSlots(wanted: number, largest: number): void {
-    while (this.slots.length < wanted) this.slots.push(this.newSlot(largest));
+  /** A place for a file that no stage uses now. The first place takes every file. */
+  private free(path: string): Slot | undefined {
+    return this.slots.find((slot) => slot !== this.current && slot.room >= this.files.size(path));
   }
 
   private dropSlots(keep: number): void {
@@ -205,7 +211,7 @@ export abstract class StreamedWeights implements WeightStore {
   /** Give up held files until `excess` bytes are free: something has grown since the measurement. */
   private shed(excess: number): void {
     let left = excess;
-    if (this.slots.length === 0) this.makeSlots(1, this.largest());
+    if (this.slots.length === 0) this.slots.push(this.newSlot(this.largest()[0]));
     for (const [path, slot] of this.held) {
       if (left <= 0) break;
       left -= this.files.size(path);
@@ -226,8 +232,12 @@ export abstract class StreamedWeights implements WeightStore {
     this.chosen = new Set();
   }
 
-  private largest(): number {
-    return Math.max(...this.order.map((path) => this.files.size(path)));
+  /** Bytes of the largest file and of the one after it, 0 where there is none. */
+  private largest(): [number, number] {
+    const [first = 0, second = 0] = this.order
+      .map((path) => this.files.size(path))
+      .sort((one, other) => other - one);
+    return [first, second];
   }
 
   private spare(): number {
