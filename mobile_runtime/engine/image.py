@@ -8,6 +8,7 @@ import av
 import numpy as np
 
 from .errors import InputError
+from .orientation import orientation, upright
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000
@@ -50,11 +51,9 @@ def decode_photo(data: bytes) -> np.ndarray:
             if frame.width * frame.height > MAX_PIXELS:
                 raise InputError(f"The photo has more than {MAX_PIXELS} pixels; shrink it.")
             pixels = frame.to_ndarray(format="rgb24")
-            turns = round(frame.rotation / 90) % 4
     except (av.FFmpegError, StopIteration, IndexError, ValueError) as error:
         raise InputError(f"The photo cannot be decoded ({error}); save it again as PNG or JPEG.") from error
-    # A phone stores which way up it was held; ffmpeg gives the counter-clockwise angle that undoes it.
-    return np.ascontiguousarray(np.rot90(pixels, turns))
+    return upright(pixels, orientation(data))
 
 
 def crop_and_resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:

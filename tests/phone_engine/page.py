@@ -202,6 +202,12 @@ class EnginePage:
         frames = pixels.reshape(made["count"], made["height"], made["width"], 4)
         return frames[..., :3], made
 
+    def decode(self, photo: bytes) -> np.ndarray:
+        """The pixels `[H, W, 3]` uint8 that the engine reads from a photo."""
+        made = self.call("decode", base64.b64encode(photo).decode())
+        pixels = np.frombuffer(base64.b64decode(made["pixels"]), np.uint8)
+        return pixels.reshape(made["height"], made["width"], 4)[..., :3]
+
     def peak_bytes(self) -> int:
         """The highest resident memory of the page's process so far, as Linux counts it."""
         return processes.peak_bytes(self._profile)

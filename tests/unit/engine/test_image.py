@@ -9,6 +9,7 @@ import pytest
 from comfyui_pocketvideo.mobile_runtime.engine import InputError
 from comfyui_pocketvideo.mobile_runtime.engine import image as module
 from comfyui_pocketvideo.mobile_runtime.engine.image import check_photo, decode_photo
+from comfyui_pocketvideo.mobile_runtime.engine.orientation import orientation
 from PIL import Image, ImageOps
 
 
@@ -43,15 +44,46 @@ def test_other_formats_are_close(kind: str, options: dict[str, object]) -> None:
     assert np.abs(found - expected).max() <= 3
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_turned_phone_photo_is_upright(orientation: int) -> None:
+def transposed(data: bytes) -> np.ndarray:
+    """As Pillow turns it."""
+    return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("held", range(10))
+def test_a_turned_or_mirrored_photo_is_upright(held: int, order: str) -> None:
+    """With and without transparency; numbers that EXIF does not know mean nothing."""
     exif = Image.Exif()
-    exif[0x0112] = orientation
-    data = encoded(picture(), "JPEG", quality=95, subsampling=0, exif=exif.tobytes())
-    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))).astype(int)
-    found = decode_photo(data).astype(int)
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= 3
+    exif.endian = order
+    exif[0x010F] = "A maker"
+    exif[0x0112] = held
+    given = exif.tobytes()
+    for mode, kind, options in (
+        ("RGB", "JPEG", {"quality": 95, "subsampling": 0}),
+        ("RGB", "WEBP", {"lossless": True}),
+        ("RGBA", "WEBP", {"lossless": True, "exact": True}),
+        ("LA", "PNG", {}),
+        ("RGBA", "PNG", {}),
+    ):
+        data = encoded(picture(mode), kind, exif=given, **options)
+        expected, found = transposed(data), decode_photo(data).astype(int)
+        assert found.shape == expected.shape, (kind, mode)
+        assert np.abs(found - expected).max() <= (3 if kind == "JPEG" else 0), (kind, mode)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_that_cannot_be_read_means_upright(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = exif.tobytes()
+    assert orientation(encoded(picture("RGB"), kind, exif=whole)) == 6
+    entry = whole.index(b"\x12\x01") if exif.endian == "<" else whole.index(b"\x01\x12")
+    for end in range(6, entry + 12):
+        assert orientation(encoded(picture("RGB"), kind, exif=whole[:end])) == 1, end
+    photo = encoded(picture("RGB"), kind, exif=whole)
+    begin = photo.index(whole[6:])
+    for end in range(begin + 18):
+        assert orientation(photo[:end]) == 1, end
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import { deflateSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { decodeTransparentPng } from "../../src/engine/plan/png";
+import { decodePng } from "../../src/engine/plan/png";
 
 const WIDTH = 11;
 const HEIGHT = 9;
@@ -119,15 +119,56 @@ const kinds: [number, number][] = [
 test.each(kinds)("colour type %i in %i bits keeps what lies below the alpha", async (colour, depth) => {
   const extra = colour === 4 || colour === 6 ? [] : [transparency];
   for (const interlaced of [false, true]) {
-    const made = await decodeTransparentPng(png(colour, depth, interlaced, extra), 1000);
+    const made = await decodePng(png(colour, depth, interlaced, extra), 1000);
     expect([made?.width, made?.height, made?.channels]).toEqual([WIDTH, HEIGHT, 4]);
     expect([...(made?.data ?? [])]).toEqual(shown(colour, depth));
   }
 });
 
-test("what a canvas reads as well, or turns, is left to it", async () => {
-  expect(await decodeTransparentPng(png(2, 8, false), 1000)).toBeNull();
-  expect(await decodeTransparentPng(png(6, 8, false, [chunk("eXIf", new Uint8Array(8))]), 1000)).toBeNull();
+/** EXIF of one number, in either order of its bytes. */
+function exif(orientation: number, little: boolean, kind = 3): Uint8Array {
+  const made = new Uint8Array(26);
+  const view = new DataView(made.buffer);
+  made.set(new TextEncoder().encode(little ? "II*\0" : "MM\0*"));
+  view.setUint32(4, 8, little);
+  view.setUint16(8, 1, little);
+  view.setUint16(10, 0x0112, little);
+  view.setUint16(12, kind, little);
+  view.setUint32(14, 1, little);
+  view.setUint16(18, orientation, little);
+  return made;
+}
+
+test("what a canvas reads as well is left to it", async () => {
+  expect(await decodePng(png(2, 8, false), 1000)).toBeNull();
+  for (const body of [
+    exif(1, true),
+    exif(9, true),
+    exif(6, true, 4),
+    exif(6, true).slice(0, 20),
+    exif(6, true).slice(8),
+  ])
+    expect(await decodePng(png(2, 8, false, [chunk("eXIf", body)]), 1000)).toBeNull();
+});
+
+test.each([2, 3, 4, 5, 6, 7, 8])("a photo held as EXIF's %i is turned", async (orientation) => {
+  // Where each of the stored picture's columns and rows runs to, by EXIF's table.
+  const stored = shown(6, 8);
+  const pixels: number[] = [];
+  const swapped = orientation > 4;
+  const [width, height] = swapped ? [HEIGHT, WIDTH] : [WIDTH, HEIGHT];
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      let [column, row] = swapped ? [y, x] : [x, y];
+      if ([2, 3, 7, 8].includes(orientation)) column = WIDTH - 1 - column;
+      if ([3, 4, 6, 7].includes(orientation)) row = HEIGHT - 1 - row;
+      pixels.push(...stored.slice(4 * (row * WIDTH + column), 4 * (row * WIDTH + column + 1)));
+    }
+  for (const little of [false, true]) {
+    const made = await decodePng(png(6, 8, false, [chunk("eXIf", exif(orientation, little))]), 1000);
+    expect([made?.width, made?.height]).toEqual([width, height]);
+    expect([...(made?.data ?? [])]).toEqual(pixels);
+  }
 });
 
 test("a damaged file, one with more pixels than it says, and one that is too large are refused", async () => {
@@ -141,6 +182,5 @@ test("a damaged file, one with more pixels than it says, and one that is too lar
     [changed(good.length - 12 - 20, 1), 1000, /cannot be decoded/],
     [good, 98, /has 11x9 pixels and the limit is 98/],
   ];
-  for (const [data, limit, words] of wrong)
-    await expect(decodeTransparentPng(data, limit)).rejects.toThrow(words);
+  for (const [data, limit, words] of wrong) await expect(decodePng(data, limit)).rejects.toThrow(words);
 });

@@ -2,7 +2,8 @@
 
 import { firstLine, InputError } from "../errors";
 import type { Pixels } from "../numbers/resize";
-import { decodeTransparentPng } from "./png";
+import { turned, withoutOrientation } from "./orientation";
+import { decodePng } from "./png";
 import { straightColours } from "./straight";
 
 export const MAX_BYTES = 64 * 2 ** 20;
@@ -31,11 +32,12 @@ export function checkPhoto(data: Uint8Array): string {
 /** The upright pixels of a photo, its colours as they are stored. Throws InputError. */
 export async function decodePhoto(data: Uint8Array<ArrayBuffer>): Promise<Pixels> {
   const type = checkPhoto(data);
-  const transparent = type === "image/png" ? await decodeTransparentPng(data, MAX_PIXELS) : null;
-  if (transparent) return transparent;
+  const read = type === "image/png" ? await decodePng(data, MAX_PIXELS) : null;
+  if (read) return read;
+  const stored = type === "image/webp" ? withoutOrientation(data) : { orientation: 1, data };
   let image: ImageBitmap;
   try {
-    image = await createImageBitmap(new Blob([data], { type }), {
+    image = await createImageBitmap(new Blob([stored.data], { type }), {
       imageOrientation: "from-image",
       premultiplyAlpha: "none",
       colorSpaceConversion: "none",
@@ -56,7 +58,7 @@ export async function decodePhoto(data: Uint8Array<ArrayBuffer>): Promise<Pixels
     context.drawImage(image, 0, 0);
     const drawn = context.getImageData(0, 0, width, height).data;
     const data = (hides(drawn) && (await straightColours(image))) || drawn;
-    return { data, width, height, channels: 4 };
+    return turned({ data, width, height, channels: 4 }, stored.orientation);
   } finally {
     image.close();
   }

@@ -1,5 +1,5 @@
 /**
- * PNG photos with transparency, read without a canvas.
+ * PNG photos with transparency, or held sideways, read without a canvas.
  *
  * A canvas keeps colours multiplied by their alpha, and so loses those of what is transparent; the desk keeps them.
  * After the PNG specification, third edition (www.w3.org/TR/png-3): every colour type, depth and interlacing.
@@ -7,6 +7,7 @@
 
 import { InputError } from "../errors";
 import type { Pixels } from "../numbers/resize";
+import { orientationOf, turned } from "./orientation";
 
 interface Header {
   readonly width: number;
@@ -51,20 +52,19 @@ const ADAM7 = [
 ] as const;
 
 /**
- * The colours of a PNG that has transparency, as RGBA without it; null for any that a canvas reads as well.
+ * The colours of a PNG that has transparency or was held sideways, as RGBA without it, upright; null for any that
+ * a canvas reads as well.
  *
  * Throws InputError for one that is damaged or has more than `maxPixels`.
  */
-export async function decodeTransparentPng(
-  data: Uint8Array<ArrayBuffer>,
-  maxPixels: number,
-): Promise<Pixels | null> {
+export async function decodePng(data: Uint8Array<ArrayBuffer>, maxPixels: number): Promise<Pixels | null> {
   const chunks = chunksOf(data);
   const header = headerOf(chunks[0]);
   const has = (kind: string) => chunks.some((chunk) => chunk.kind === kind);
   const transparent = header.colour === GREY_ALPHA || header.colour === COLOUR_ALPHA || has("tRNS");
-  // One that a camera held sideways is turned by the browser.
-  if (!transparent || has("eXIf")) return null;
+  const exif = chunks.find(({ kind }) => kind === "eXIf")?.body;
+  const orientation = exif ? orientationOf(exif) : 1;
+  if (!transparent && orientation === 1) return null;
   const { width, height } = header;
   if (width * height > maxPixels)
     throw new InputError(`The photo has ${width}x${height} pixels and the limit is ${maxPixels}; shrink it.`);
@@ -86,7 +86,7 @@ export async function decodeTransparentPng(
     paint(made, header, pass, part, palette);
     at += length;
   }
-  return { data: made, width, height, channels: 4 };
+  return turned({ data: made, width, height, channels: 4 }, orientation);
 }
 
 function chunksOf(data: Uint8Array<ArrayBuffer>): { kind: string; body: Uint8Array<ArrayBuffer> }[] {

@@ -9,6 +9,8 @@ import {
   type ProgressEvent,
   type SourceSpec,
 } from "../../../src/engine";
+import { decodePhoto } from "../../../src/engine/plan/photo";
+import { Engines } from "../../../src/making/engines";
 import { generate } from "../../../src/making/generate";
 import { ROOT } from "../../../src/storage/opfs";
 import { BLOBS as KEPT } from "../../../src/storage/store";
@@ -34,6 +36,7 @@ async function base64(frames: readonly Uint8ClampedArray<ArrayBuffer>[]): Promis
 /** Progress, and when it was told in milliseconds. */
 const told: (ProgressEvent & { readonly at: number })[] = [];
 let engine: Engine | null = null;
+const engines = new Engines(document, window);
 let controller = new AbortController();
 
 const BLOBS = new URL("/blobs/", location.href).href;
@@ -92,6 +95,14 @@ const harness = {
     return { ...rest, count: frames.length, pixels: await base64(frames) };
   },
 
+  /** The upright pixels of a photo, as the engine reads it: RGBA as base64, with their width and height. */
+  async decode(photo: string): Promise<{ pixels: string; width: number; height: number }> {
+    const { data, width, height } = await decodePhoto(
+      Uint8Array.from(atob(photo), (one) => one.charCodeAt(0)),
+    );
+    return { pixels: await base64([new Uint8ClampedArray(data)]), width, height };
+  },
+
   /** Make the video as the app does, after `install`: its stages in their order, and how many threads made it. */
   async generate(threads: number): Promise<{ stages: string[]; threads: number | undefined }> {
     const stages: string[] = [];
@@ -100,6 +111,7 @@ const harness = {
       {},
       {
         choice: { plan: "wasm", threads, budgetBytes: 2 ** 30, why: "why_no_gpu" },
+        engines,
         tested: () => Promise.resolve(false),
         remember: () => Promise.resolve(),
         gpuLost: () => {},
