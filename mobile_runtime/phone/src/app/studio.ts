@@ -1,9 +1,11 @@
 /** Making videos: the engine's runs, their progress on the screen, and what is kept of them. */
 
+import { effect } from "@preact/signals";
 import type { InputValue, SelfTestReport } from "../engine";
 import { problemOf } from "../errors";
 import { stayAwake } from "../making/awake";
 import type { Choice } from "../making/capability";
+import { Engines } from "../making/engines";
 import { type Generated, type GenerateProgress, generate } from "../making/generate";
 import { Guard } from "../making/guard";
 import { saveVideo, type VideoRecord } from "../making/videos";
@@ -18,6 +20,10 @@ import * as state from "./state";
 import { t } from "./words";
 
 export const guard = new Guard(localStorage);
+const engines = new Engines(document, window);
+
+// A workflow that was deleted needs no engine any more.
+effect(() => engines.only(new Set(state.workflows.value.map(({ bundleId }) => bundleId))));
 
 /** Run a bundle; with `values` null only its self-test. A run that kills the tab is noticed at the next start. */
 export async function runBundle(
@@ -30,7 +36,8 @@ export async function runBundle(
   if (!choice) throw new Error("The capabilities are not known yet.");
   const leave = guard.enter(document, window);
   try {
-    return await generate(installed, values, { choice, tested, remember, gpuLost }, onProgress, signal);
+    const surroundings = { choice, engines, tested, remember, gpuLost };
+    return await generate(installed, values, surroundings, onProgress, signal);
   } finally {
     leave();
   }

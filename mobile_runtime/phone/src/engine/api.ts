@@ -142,9 +142,11 @@ export type SelfTestReport = Readonly<Record<string, ComponentReport>>;
 /**
  * One bundle, ready to run. One job at a time: a second call waits for the first.
  *
- * Close it when the job is done: ending its workers is the only way to give WebAssembly's memory back.
+ * Close it when no job will follow: ending its workers is the only way to give WebAssembly's memory back.
  */
 export interface Engine {
+  /** Whether it has ended: by `close`, by a failure of its worker, or with a GPU that was lost between two jobs. */
+  readonly over: boolean;
   /** Run every component on its recorded inputs. Throws SelfTestError naming component, figure and bar. */
   selfTest(options?: Pick<RunOptions, "onProgress" | "signal">): Promise<SelfTestReport>;
   /** Make the video. Inputs that are left out take the bundle's defaults. */

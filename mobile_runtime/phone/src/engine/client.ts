@@ -22,6 +22,8 @@ interface Waiting {
 // biome-ignore lint/suspicious/noExplicitAny: each kind of request has fields of its own
 type Without<T, K extends string> = T extends any ? Omit<T, K> : never;
 
+/** A worker that is to stop does so within a block; one that does not is ended. */
+const CANCEL_PATIENCE_MS = 10_000;
 const CANCELLED = "The run was cancelled before the video was finished; start it again when you like.";
 
 /**
@@ -70,6 +72,10 @@ class Client implements Engine {
       );
   }
 
+  get over(): boolean {
+    return this.ended !== null;
+  }
+
   selfTest(options: Pick<RunOptions, "onProgress" | "signal"> = {}): Promise<SelfTestReport> {
     return this.call({ call: "selfTest" }, options) as Promise<SelfTestReport>;
   }
@@ -90,9 +96,16 @@ class Client implements Engine {
     if (this.ended !== null) return Promise.reject(this.ended);
     if (signal?.aborted) return Promise.reject(new Cancelled(CANCELLED));
     const id = this.next++;
-    const cancel = () => this.worker.postMessage({ id, call: "cancel" } satisfies Request);
+    let patience: ReturnType<typeof setTimeout> | undefined;
+    const cancel = () => {
+      this.worker.postMessage({ id, call: "cancel" } satisfies Request);
+      patience = setTimeout(() => this.close(), CANCEL_PATIENCE_MS);
+    };
     signal?.addEventListener("abort", cancel);
-    const done = () => signal?.removeEventListener("abort", cancel);
+    const done = () => {
+      signal?.removeEventListener("abort", cancel);
+      clearTimeout(patience);
+    };
     return new Promise((resolve, reject) => {
       // A worker in the middle of a block may still tell of it.
       const hear = (event: ProgressEvent) => {
@@ -112,6 +125,10 @@ class Client implements Engine {
     this.heard = true;
     if ("code" in answer) {
       this.keep(answer.code);
+      return;
+    }
+    if ("ended" in answer) {
+      this.end(reviveError(answer.ended));
       return;
     }
     const waiting = this.waiting.get(answer.id);

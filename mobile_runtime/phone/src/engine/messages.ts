@@ -22,6 +22,8 @@ export type Request =
 
 export type Answer =
   | { readonly id: number; readonly code: WebAssembly.Module }
+  /** No job will work any more. */
+  | { readonly ended: PlainError }
   | { readonly id: number; readonly progress: ProgressEvent }
   | { readonly id: number; readonly result: null | RunResult | SelfTestReport }
   | { readonly id: number; readonly error: PlainError };

@@ -12,6 +12,7 @@ import { watchHeaps } from "./runtime/meter";
 import { Reader } from "./runtime/reader";
 import { openRuntime } from "./runtime/runtime";
 import { waitForThreads, watchThreads } from "./runtime/threads";
+import { takeTurn } from "./runtime/turn";
 
 const MOST_THREADS = 4;
 
@@ -66,7 +67,12 @@ async function open(
   checkManifest(manifest);
   waitForThreads(threadPatienceMs);
   const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
+  await takeTurn();
   const runtime = await openRuntime(plan, threads ?? cores, compiled);
+  // A GPU that goes between two jobs fails no run that would tell of it.
+  void runtime.gpu?.lost.over(new Promise<never>(() => {})).catch((error: unknown) => {
+    if (jobs.size === 0) post({ ended: plainError(error) });
+  });
   return {
     manifest,
     runtime,

@@ -1,10 +1,10 @@
 /** One video from one bundle: self-test before the first use, the run, and a slower way where the fast one fails. */
 
 import {
+  Cancelled,
   DeviceLostError,
   type Engine,
   type InputValue,
-  openEngine,
   PlanError,
   type ProgressEvent,
   type RunResult,
@@ -15,9 +15,11 @@ import { ROOT } from "../storage/opfs";
 import type { Installed } from "../storage/store";
 import { BLOBS } from "../storage/store";
 import type { Choice } from "./capability";
+import type { Engines } from "./engines";
 
 export interface Surroundings {
   readonly choice: Choice;
+  readonly engines: Pick<Engines, "take" | "keep">;
   /** Whether this bundle passed its self-test on this plan before. */
   tested(bundleId: string, plan: Choice["plan"]): Promise<boolean>;
   remember(bundleId: string, plan: Choice["plan"], report: SelfTestReport): Promise<void>;
@@ -55,8 +57,9 @@ export async function generate(
   for (;;) {
     onProgress({ stage: "prepare", fellBack, event: null });
     let engine: Engine | null = null;
+    let sound = false;
     try {
-      engine = await openEngine({
+      engine = await surroundings.engines.take(installed.bundleId, {
         manifest: installed.manifest,
         source: { kind: "opfs", directory: `${ROOT}/${BLOBS}` },
         plan: choice.plan,
@@ -71,13 +74,17 @@ export async function generate(
         });
         await surroundings.remember(installed.bundleId, choice.plan, report);
       }
-      if (values === null) return null;
-      const result = await engine.run(values, {
-        signal,
-        onProgress: (event) => onProgress({ stage: "run", fellBack, event }),
-      });
-      return { ...result, fellBack };
+      const result =
+        values &&
+        (await engine.run(values, {
+          signal,
+          onProgress: (event) => onProgress({ stage: "run", fellBack, event }),
+        }));
+      sound = true;
+      return result && { ...result, fellBack };
     } catch (error) {
+      // A run that was told to stop does so between two graphs, and leaves the engine as it was.
+      sound = error instanceof Cancelled || error === signal.reason;
       if (signal.aborted) throw error;
       if (error instanceof StartError && tries < MOST_TRIES) {
         // What kept a program away is over most of the time; and one thread needs no other's.
@@ -90,8 +97,8 @@ export async function generate(
       choice = { ...choice, plan: "wasm" };
       fellBack = true;
     } finally {
-      // The memory of WebAssembly comes back only with the end of its worker.
-      engine?.close();
+      if (sound && engine) surroundings.engines.keep(engine);
+      else engine?.close();
     }
   }
 }

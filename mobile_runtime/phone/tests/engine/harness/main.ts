@@ -74,6 +74,10 @@ const harness = {
     engine = null;
   },
 
+  cancel(): void {
+    controller.abort();
+  },
+
   selfTest() {
     return (engine as Engine).selfTest();
   },
