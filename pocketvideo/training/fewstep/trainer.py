@@ -26,12 +26,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from ..checkpoints import load_checkpoint, save_checkpoint
-from ..loop import cosine_with_warmup, generator_for, plot_losses
+from ..loop import generator_for, plot_losses
 from ..sharding import ShardedTraining, like, process_mesh, shard, whole
 from ..tracking import TRACKERS, LiveView
 from .drawing import DrawConfig, Source
 from .objectives import Batch, Objective, trainable
 from .parent import Conditions, Velocity, clean_from
+from .phases import Phase, Phases
 
 log = logging.getLogger(__name__)
 STREAM = 43
@@ -46,7 +47,9 @@ class TrainConfig:
         weights: of every objective's term, by its name.
         begin: first step of an objective, 0 where none is named; its own network trains from then on.
         critic_updates: updates of an objective's own network per step, 1 where none is named.
-        warmup, final_lr: linear rise in steps, then a cosine down to this part of the learning rate.
+        phases: what changes from a step on, as mappings of `Phase`'s entries.
+        warmup, final_lr: linear rise in steps, then a cosine down to this part of the learning rate, in each
+            phase.
         clip: largest norm of a network's gradient.
         ema_decay: of the averaged student, warmed up as (1 + step) / (10 + step).
         checkpoint_every, sample_every: steps.
@@ -59,6 +62,7 @@ class TrainConfig:
     weights: dict[str, float]
     begin: dict[str, int] = field(default_factory=dict)
     critic_updates: dict[str, int] = field(default_factory=dict)
+    phases: tuple[dict[str, Any], ...] = ()
     warmup: int = 20
     final_lr: float = 0.05
     clip: float = 1.0
@@ -71,10 +75,11 @@ class TrainConfig:
 
 
 class _Progress:
-    """Step, averaged weights, seconds and processes: what accelerate does not keep by itself."""
+    """Step, averaged weights, seconds, processes and threads: what accelerate does not keep by itself."""
 
     def __init__(self, student: nn.Module, processes: int):
         self.step, self.seconds, self.processes = 0, 0.0, processes
+        self.threads = torch.get_num_threads()
         self.ema = {
             name: value.detach().clone().float()
             for name, value in student.named_parameters()
@@ -94,11 +99,13 @@ class _Progress:
             "step": self.step,
             "seconds": self.seconds,
             "processes": self.processes,
+            "threads": self.threads,
             "ema": self.averaged(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step, self.seconds, self.processes = state["step"], state["seconds"], state.get("processes", 1)
+        self.threads = state.get("threads", self.threads)
         self.ema = {name: like(value, self.ema[name]) for name, value in state["ema"].items()}
 
     def averaged(self) -> dict[str, Tensor]:
@@ -129,7 +136,9 @@ class FewStepTrainer:
         seed: int,
         accelerator: Accelerator | None = None,
     ):
-        unknown = sorted(set(config.weights) - set(objectives))
+        self._phases = Phases(config.steps, tuple(Phase(**phase) for phase in config.phases))
+        named = set(config.weights).union(*(phase.weights for phase in self._phases.later))
+        unknown = sorted(named - set(objectives))
         if unknown or not config.weights:
             raise ValueError(
                 f"The recipe weighs {', '.join(unknown) or 'no objective'}; those that exist are "
@@ -188,6 +197,11 @@ class FewStepTrainer:
         return self._progress.processes
 
     @property
+    def threads(self) -> int:
+        """The CPU threads of each process that trained last, resumed runs included."""
+        return self._progress.threads
+
+    @property
     def plain(self) -> nn.Module:
         """The student without accelerate's wrapping."""
         return self.accelerator.unwrap_model(self.networks["student"])
@@ -210,6 +224,7 @@ class FewStepTrainer:
         end = min(self.config.steps, until if until is not None else self.config.steps)
         if self.step < end:
             self._progress.processes = self.accelerator.num_processes
+            self._progress.threads = torch.get_num_threads()
         main = self.accelerator.is_main_process
         bar = tqdm(total=self.config.steps, initial=self.step, desc=self.directory.name, disable=not main)
         history = (self.directory / "losses.jsonl").open("a", encoding="utf-8") if main else None
@@ -251,8 +266,7 @@ class FewStepTrainer:
         )
         with self._kernels():
             self._predictions = 0
-            now = draw if number >= draw.fresh_from else replace(draw, fresh=0.0)
-            batch = source.draw(now, generator, self._predict_without_gradients)
+            batch = source.draw(self._phases.draw(number, draw), generator, self._predict_without_gradients)
             if self.sharded and not self._predictions:
                 # The other processes may wait for this one's pieces of the student.
                 first = torch.zeros(len(batch.x), dtype=torch.bool, device=batch.x.device)
@@ -268,7 +282,8 @@ class FewStepTrainer:
             predicted = predicted.float()
             active = {n: o for n, o in self.objectives.items() if number >= self.config.begin.get(n, 0)}
             terms = {name: o.generator_loss(predicted, batch) for name, o in active.items()}
-        loss = torch.stack([self.config.weights[name] * term for name, term in terms.items()]).sum()
+        weights = self._phases.weights(number, self.config.weights)
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self._update("student", loss)
         self._progress.advance(self.plain, self.config.ema_decay)
         values = {"loss": float(loss.detach()), **{n: float(t.detach()) for n, t in terms.items()}}
@@ -316,13 +331,13 @@ class FewStepTrainer:
             return clean_from(self.velocity_of(self.plain), x, time, conditions).float()
 
     def _rate(self, name: str, calls: int = 1) -> Callable[[int], float]:
-        """An objective's network has as many updates as its steps times its updates per step.
+        """A network's learning rate; `calls` is how often a schedule is advanced at each of its updates.
 
-        `calls` is how often a schedule is advanced at each: accelerate does so once per process.
+        accelerate does so once per process.
         """
-        updates = self.config.critic_updates.get(name, 1)
-        steps = max(1, self.config.steps - self.config.begin.get(name, 0)) * updates
-        rate = cosine_with_warmup(steps, self.config.warmup, self.config.final_lr)
+        config = self.config
+        updates, begin = config.critic_updates.get(name, 1), config.begin.get(name, 0)
+        rate = self._phases.rate(begin, updates, config.warmup, config.final_lr)
         return lambda count: rate(count // calls)
 
 

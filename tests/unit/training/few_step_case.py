@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--pair", action="store_true")
     parser.add_argument("--shard", action="store_true")
     parser.add_argument("--tracker", default="")
+    parser.add_argument("--phase", type=json.loads, action="append", default=[], help="entries of a Phase")
     parser.add_argument("--fresh-from", type=int, help="all clips begin at fresh noise from this step on")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -115,6 +116,7 @@ def main() -> None:
         weights=dict.fromkeys(names, 0.5),
         begin={"adversarial": 2},
         critic_updates={"distribution": 2},
+        phases=tuple(arguments.phase),
         warmup=2,
         checkpoint_every=1,
         mixed_precision=arguments.precision,
