@@ -10,10 +10,8 @@ from phone_engine.page import engine_page
 from unit.engine import small
 
 LOCK = "pocketvideo-engine"
-HELD = f"() => navigator.locks.query().then(({{ held }}) => held.some(({{ name }}) => name === '{LOCK}'))"
-WAITS = (
-    f"() => navigator.locks.query().then(({{ pending }}) => pending.some(({{ name }}) => name === '{LOCK}'))"
-)
+ASK = "() => navigator.locks.query().then((state) => state.{}.some(({{ name }}) => name === '" + LOCK + "'))"
+HELD, WAITS = ASK.format("held"), ASK.format("pending")
 
 
 def test_a_run_that_does_not_stop_is_cancelled_with_its_engine(built: Path, tmp_path: Path) -> None:
