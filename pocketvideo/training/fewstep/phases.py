@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from ..loop import cosine_with_warmup
@@ -35,13 +36,17 @@ class Phases:
     later: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
-        bounds = [0, *(phase.at for phase in self.later), self.steps]
         # Two numbers that agree are a phase without a step.
-        if self.later and any(first >= second for first, second in zip(bounds, bounds[1:], strict=False)):
+        if self.later and any(first >= second for first, second in pairwise(self._bounds)):
             raise ValueError(
-                f"The phases of a recipe begin one after the other, after step 0 and before step {self.steps}; "
-                f"these begin at {', '.join(str(phase.at) for phase in self.later)}: correct train.phases."
+                "The phases of a recipe begin one after the other, after step 0 and before the last one, "
+                f"{self.steps}; these begin at {', '.join(str(phase.at) for phase in self.later)}: correct "
+                "train.phases."
             )
+
+    @property
+    def _bounds(self) -> list[int]:
+        return [0, *(phase.at for phase in self.later), self.steps]
 
     def at(self, step: int) -> Phase:
         """The phase that a step is in."""
@@ -53,17 +58,18 @@ class Phases:
 
     def draw(self, step: int, draw: DrawConfig) -> DrawConfig:
         """What a step draws."""
-        changes = {k: tuple(v) if isinstance(v, list) else v for k, v in self.at(step).draw.items()}
+        changes: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in self.at(step).draw.items()
+        }
         now = replace(draw, **changes)
         return now if step >= now.fresh_from else replace(now, fresh=0.0)
 
     def rate(self, begin: int, updates: int, warmup: int, final_lr: float) -> Callable[[int], float]:
-        """Learning rate over the updates of a network that trains from step `begin`, `updates` times a step."""
-        bounds = [0, *(phase.at for phase in self.later), self.steps]
+        """Learning rate over a network's updates: it trains from step `begin` on, `updates` times a step."""
         peaks = [1.0, *(phase.peak for phase in self.later)]
         parts = [
             (max(0, first - begin) * updates, max(1, second - max(begin, first)) * updates, peak)
-            for first, second, peak in zip(bounds, bounds[1:], peaks, strict=False)
+            for (first, second), peak in zip(pairwise(self._bounds), peaks, strict=True)
             if second > begin
         ] or [(0, 1, 1.0)]
 
