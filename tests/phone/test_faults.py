@@ -15,6 +15,7 @@ from phone.conftest import Desk, pair, wait_for
 from phone.handset import handset, kill_tabs
 from phone.person import generate, open_settings, see_video
 from phone.screens import look
+from phone_engine import heavy_video
 from unit.bridge import tiny_bundle
 
 MB = 10**6
@@ -156,13 +157,16 @@ def test_t12_files_damaged_on_the_phone_are_found_and_fetched_again(
         see_video(page)
 
 
-def test_a_tab_killed_while_generating_tries_less_the_next_time(desk: Desk, home: Path, tiny: Bundle) -> None:
+def test_a_tab_killed_while_generating_tries_less_the_next_time(
+    desk: Desk, home: Path, tmp_path: Path
+) -> None:
+    long = heavy_video.build(tmp_path / "long", width=512)
     with handset(home) as phone:
         page = opened(phone)
         pair(page, desk)
         origin = page.url
-        desk.send(tiny).finish()
-        generate(page, tiny, steps=100)
+        desk.send(long).finish()
+        generate(page, long, steps=heavy_video.ENDLESS)
         expect(page.get_by_text("Making the video")).to_be_visible(timeout=PATIENCE)
         kill_tabs(home)
     with handset(home) as phone:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from comfyui_pocketvideo.mobile_runtime.bundle import Bundle
 from playwright.sync_api import expect
 
-from phone.conftest import Desk, pair
+from phone.conftest import Desk, pair, until
 from phone.handset import handset
 
 # Counts how often the app reads all that it ever made.
@@ -18,6 +19,12 @@ COUNT = """() => {
     globalThis.readAll++;
     return native.apply(this, given);
   };
+}"""
+
+# Whether a video is shown that is none of these.
+SHOWN = """(before) => {
+  const src = document.querySelector(".video")?.src ?? null;
+  return src !== null && !before.includes(src);
 }"""
 
 
@@ -31,7 +38,8 @@ def test_videos_come_and_go_one_by_one(desk: Desk, home: Path, tiny: Bundle) -> 
         sources = []
         for _ in range(2):
             page.get_by_role("button", name="Generate").click()
-            # The button comes back when the video is kept.
+            # The button comes back when the video is kept; at first it may be that of before.
+            until(page, f"() => ({SHOWN})({json.dumps(sources)})")
             expect(page.get_by_role("button", name="Generate")).to_be_enabled(timeout=60_000)
             sources.append(page.locator(".video").get_attribute("src"))
         assert len(set(sources)) == 2

@@ -235,7 +235,7 @@ def test_a_status_says_what_is_here_and_what_is_free(workplace: Workplace, bundl
 
 
 def test_a_cancel_comes_by_the_socket(workplace: Workplace, tmp_path: Path) -> None:
-    long = tiny_bundle.build(tmp_path / "long", shape=(1, 3, 17, 96, 96))
+    long = tiny_bundle.build(tmp_path / "long", shape=(1, 3, 17, 192, 192))
     agent = workplace.agent("run")
     future = workplace.push(long, {"steps": 1000})
     wait_for(lambda: any(event.stage == "run" for event in workplace.events), 60)

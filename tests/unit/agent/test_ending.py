@@ -19,13 +19,14 @@ class SlowDesk:
 
     def __init__(self) -> None:
         self.calling_off = asyncio.Event()
+        self.called_off = asyncio.Event()
 
     async def event(self, *_: Any) -> str:
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(3600)
         finally:
             self.calling_off.set()
-            await asyncio.sleep(0.2)
+            await self.called_off.wait()
         return "active"
 
     async def manifest(self, _: str) -> bytes:
@@ -40,7 +41,8 @@ async def test_an_end_that_comes_while_the_last_report_is_called_off_is_not_lost
     desk = SlowDesk()
     offer = JobOffer(job_id="0" * 32, attempt=1, bundle_id="0" * 64, values={}, kind="run")
     job = asyncio.create_task(do_job(desk, Home(tmp_path), offer, ProgressLine()))  # type: ignore[arg-type]
-    await asyncio.wait_for(desk.calling_off.wait(), 10)
+    await asyncio.wait_for(desk.calling_off.wait(), 60)
     job.cancel()
+    desk.called_off.set()
     with pytest.raises(asyncio.CancelledError):
         await job

@@ -31,7 +31,7 @@ def bundle(tmp_path: Path) -> Bundle:
 @pytest.fixture
 def long_bundle(tmp_path: Path) -> Bundle:
     """One whose 1,000 steps take some seconds, so that a test can interfere."""
-    return tiny_bundle.build(tmp_path / "bundle", shape=(1, 3, 17, 96, 96))
+    return tiny_bundle.build(tmp_path / "bundle", shape=(1, 3, 17, 192, 192))
 
 
 def total(bundle: Bundle) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -94,7 +93,7 @@ def test_a_newer_poll_ends_the_older_one_and_gets_the_job(
 ) -> None:
     with ThreadPoolExecutor(2) as pool:
         older = pool.submit(client.get, "/v1/jobs/next?wait=25")
-        time.sleep(0.3)
+        wait_for(lambda: pushes.bridge.devices()[0].connected)
         newer = pool.submit(client.get, "/v1/jobs/next?wait=25")
         assert older.result(10).status == 204
         pushes.start(None, bundle)
@@ -141,10 +140,8 @@ def test_push_without_a_device_says_how_to_pair(bridge: Bridge, bundle: Bundle) 
 
 def test_push_to_a_silent_device_says_how_to_start_it(bridge: Bridge, tmp_path: Path, bundle: Bundle) -> None:
     pairing = pair_device(bridge, tmp_path / "device", "Sleeping tablet")
-    started = time.monotonic()
     with pytest.raises(BridgeError, match=r"Sleeping tablet is not connected; start it with .* run"):
         bridge.push(pairing.device_id, bundle, {}, connect_seconds=0.3)
-    assert time.monotonic() - started < 20
     assert client_for(pairing).get("/v1/jobs/next").status == 204
 
 

