@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .checkpoints import load_checkpoint, save_checkpoint
+from .processes import make_accelerator
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.accelerator = Accelerator(mixed_precision=self.config.mixed_precision)
+        self.accelerator = make_accelerator(self.config.mixed_precision)
         self._schedules = [
             torch.optim.lr_scheduler.LambdaLR(
                 opt, cosine_with_warmup(self.config.steps, self.config.warmup, self.config.final_lr)

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from ..checkpoints import load_checkpoint, save_checkpoint
 from ..loop import generator_for, plot_losses
+from ..processes import make_accelerator
 from ..sharding import ShardedTraining, like, process_mesh, shard, whole
 from ..tracking import TRACKERS, LiveView
 from .drawing import DrawConfig, Source
@@ -147,7 +148,7 @@ class FewStepTrainer:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory, self.config, self.velocity_of, self.seed = directory, config, velocity_of, seed
         self.objectives = {name: objectives[name] for name in config.weights}
-        self.accelerator = accelerator or Accelerator(mixed_precision=config.mixed_precision)
+        self.accelerator = accelerator or make_accelerator(config.mixed_precision)
         self.view: LiveView | None = None
         if config.tracker not in ("", *TRACKERS):
             raise ValueError(f"There is no tracker '{config.tracker}': choose {' or '.join(TRACKERS)}.")

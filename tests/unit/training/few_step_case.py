@@ -1,6 +1,6 @@
 """A tiny few-step run as a program: `python few_step_case.py FOLDER [--until N] [--objectives a,b] [--pair]`.
 
-With RANK and WORLD_SIZE in the environment it is one of several processes (gloo). `--pair` draws, in one
+Started by torchrun it is one of several processes (gloo). `--pair` draws, in one
 process, what two processes would draw between them.
 """
 
@@ -12,7 +12,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from comfyui_pocketvideo.pocketvideo.models import Denoiser, DenoiserConfig, initialise
 from comfyui_pocketvideo.pocketvideo.training.fewstep.drawing import DrawConfig, Source
 from comfyui_pocketvideo.pocketvideo.training.fewstep.objectives import Batch
@@ -136,7 +135,6 @@ def main() -> None:
         build_objectives(RECIPE, config, parent, student, settings),
         lambda name, made: make_optimizers(name, made, settings),
         SEED,
-        Accelerator(cpu=True, mixed_precision=arguments.precision),
     )
     drawn = source()
     draw = DrawConfig(batch=4, starts=(0, 2), weights=(1, 1), rollout=0.5, renoised=0.25)

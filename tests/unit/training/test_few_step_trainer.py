@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,10 @@ CASE = Path(__file__).with_name("few_step_case.py")
 ALL = "regression,adversarial,distribution"
 
 
-def run(folder: Path, *options: str, **environ: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(CASE), str(folder), *options]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environ})
+def run(folder: Path, *options: str, launcher: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    command = [sys.executable, *launcher, str(CASE), str(folder), *options]
+    # On the processor, whatever the machine has: two processes cannot share a GPU.
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""})
 
 
 def done(folder: Path, *options: str) -> dict[str, Tensor]:
@@ -79,17 +81,13 @@ def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path, whole: tuple[Path, dict
 
 
 def two_processes(folder: Path, objectives: str, *options: str) -> list[dict[str, Tensor]]:
-    """What each of two processes on this machine ends with."""
+    """What each of two processes ends with that torchrun starts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    shared["ACCELERATE_USE_CPU"] = "true"
-    processes = [
-        run(folder, "--objectives", objectives, *options, RANK=rank, LOCAL_RANK=rank, **shared)
-        for rank in ("0", "1")
-    ]
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launcher += ["--master-addr", "127.0.0.1", "--master-port", port]
+    assert run(folder, "--objectives", objectives, *options, launcher=launcher).wait(timeout=300) == 0
     return [load_file(folder / f"raw-{rank}.safetensors") for rank in (0, 1)]
 
 
