@@ -93,8 +93,11 @@ test("the whole runtime is a module with either set of kernels, and nothing else
   for (const fused of [false, true]) {
     const made = fasterRuntime(runtime(), fused);
     expect(WebAssembly.validate(made as BufferSource)).toBe(true);
-    for (const digest of Object.values(MLAS_KERNELS))
+    const { product, ...bitwise } = MLAS_KERNELS;
+    for (const digest of [...Object.values(bitwise), ...(fused ? [product] : [])])
       expect(() => bodyOf(made, digest)).toThrow("0 functions");
+    // Strassen's sums are rounded in another way, so only the file that rounds in its own has them.
+    if (!fused) expect(bodyOf(made, product)).toEqual(bodyOf(runtime(), product));
   }
   const same = new Map([[MLAS_KERNELS.zero, bodyOf(runtime(), MLAS_KERNELS.zero)]]);
   const again = withBodies(runtime(), same);

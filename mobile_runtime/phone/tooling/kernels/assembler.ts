@@ -39,16 +39,27 @@ export const get = (local: number): Code => [0x20, ...unsigned(local)];
 export const set = (local: number): Code => [0x21, ...unsigned(local)];
 export const constant = (value: number): Code => [0x41, ...signed(value)];
 export const add: Code = [0x6a];
-const subtract: Code = [0x6b];
+export const subtract: Code = [0x6b];
 export const multiply: Code = [0x6c];
 export const shiftLeft: Code = [0x74];
+export const shiftRight: Code = [0x76];
 export const and: Code = [0x71];
 export const or: Code = [0x72];
 export const isZero: Code = [0x45];
 export const equal: Code = [0x46];
-const below: Code = [0x49];
+export const below: Code = [0x49];
 export const atMost: Code = [0x4d];
 export const atLeast: Code = [0x4f];
+
+export const drop: Code = [0x1a];
+/** The first of two if the third is not zero, else the second. */
+const select: Code = [0x1b];
+export const leave: Code = [0x0f];
+export const call = (index: number): Code => [0x10, ...unsigned(index)];
+export const float = {
+  constant: (value: number): Code => [0x43, ...new Uint8Array(Float32Array.of(value).buffer)],
+  equal: [0x5b] as Code,
+};
 
 /** Floats, four at a time. Addresses are taken from the stack, plus `offset` bytes. */
 export const four = {
@@ -66,6 +77,7 @@ export const four = {
   storeOne: (offset: number): Code => [...vector(0x5a), ...at(2, offset), 0],
   spread: vector(0x13),
   add: vector(0xe4),
+  subtract: vector(0xe5),
   multiply: vector(0xe6),
   divide: vector(0xe7),
   /** a, or b where b is less (more): what is not a number stays where it comes first. */
@@ -93,6 +105,11 @@ export function advance(local: number, by: number): Code[] {
 /** Take a constant from a number. */
 export function reduce(local: number, by: number): Code[] {
   return [get(local), constant(by), subtract, set(local)];
+}
+
+/** A number, or a constant where that is less. */
+export function atMostOf(local: number, most: number): Code[] {
+  return [get(local), constant(most), get(local), constant(most), below, select];
 }
 
 /** Leave the innermost `loop`, from right within it, where a number is below a constant. */

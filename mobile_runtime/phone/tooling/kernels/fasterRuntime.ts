@@ -10,13 +10,23 @@ import { dirname, join } from "node:path";
 import type { Plugin } from "vite";
 import { type GemmOptions, gemm } from "./gemm.ts";
 import { logistic } from "./logistic.ts";
-import { withBodies } from "./module.ts";
+import { bodyOf, indexOf, withBodies } from "./module.ts";
+import { strassen } from "./strassen.ts";
 
-/** MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic of the runtime in package-lock.json. */
+/**
+ * MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic and MlasSgemmOperation of the runtime in
+ * package-lock.json.
+ */
 export const MLAS_KERNELS = {
   zero: "f7728808b5f87253962b9f639f830459c0961fbc2cd2f8463534e97ae5a7e534",
   add: "9e72cc3a5fb5a445d440bf86c3de4b8bb338ee3773f763c730af6227034c8f08",
   logistic: "b8a97ab4ed9bc350976d252bb8befd1bd933bba550caec66a8383fe79b1eac82",
+  product: "61620c06d104e6b64ff0c6977d0b91444376be3553d4cb17c4dc7e4e34c2bfee",
+} as const;
+/** Functions of the same runtime that kernels call. */
+export const CALLED = {
+  malloc: "bc327cca4c6327fe0dc7305f7b4c6c70f21721bee2fcaf9107fdcc24a0480fe3",
+  free: "4a8e83a25414c68948dedfe5038caf162dfe0e90cfb57da767aa7f71ccbfbf74",
 } as const;
 
 const PREFIX = "pocketvideo-runtime/";
@@ -31,20 +41,31 @@ const FILES: Readonly<Record<string, Pick<GemmOptions, "fused">>> = {
 /** A runtime with our kernels. Throws an Error where its bytes are not those that they were made for. */
 export function fasterRuntime(source: Uint8Array, fused: boolean): Uint8Array {
   try {
-    return withBodies(
-      source,
-      new Map([
-        [MLAS_KERNELS.zero, gemm({ adding: false, fused })],
-        [MLAS_KERNELS.add, gemm({ adding: true, fused })],
-        [MLAS_KERNELS.logistic, logistic(fused)],
-      ]),
-    );
+    const bodies = new Map<string, Uint8Array>([
+      [MLAS_KERNELS.zero, gemm({ adding: false, fused })],
+      [MLAS_KERNELS.add, gemm({ adding: true, fused })],
+      [MLAS_KERNELS.logistic, logistic(fused)],
+    ]);
+    // The other file gives the bits of the functions that are replaced.
+    if (fused) bodies.set(MLAS_KERNELS.product, fasterProduct(source));
+    return withBodies(source, bodies);
   } catch (error) {
     throw new Error(
       `${SOURCE} is not the one that tooling/kernels was made for (${error instanceof Error ? error.message : error});` +
         " install by the lock file, or find the digests of these kernels (docs/phone-engine.md).",
     );
   }
+}
+
+function fasterProduct(source: Uint8Array): Uint8Array {
+  const { zero, add, product } = MLAS_KERNELS;
+  return strassen(bodyOf(source, product), {
+    zero: indexOf(source, zero),
+    add: indexOf(source, add),
+    itself: indexOf(source, product),
+    malloc: indexOf(source, CALLED.malloc),
+    free: indexOf(source, CALLED.free),
+  });
 }
 
 /** The plugin: needed by pages and by workers alike. */

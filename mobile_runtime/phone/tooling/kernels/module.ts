@@ -4,6 +4,8 @@ import { createHash } from "node:crypto";
 import { unsigned } from "./assembler.ts";
 
 const CODE = 10;
+const I32 = 0x7f;
+const V128 = 0x7b;
 /** The magic number and the version. */
 const HEADER_BYTES = 8;
 
@@ -45,6 +47,43 @@ export function bodyOf(module: Uint8Array, digest: string): Uint8Array {
   return parts[only(parts, digest)] as Uint8Array;
 }
 
+/** The number by which the one function with this digest is called. */
+export function indexOf(module: Uint8Array, digest: string): number {
+  const { content } = codeSection(module);
+  const parts = functionBodies(module, content).map((span) => module.subarray(span.start, span.end));
+  return importedFunctions(module) + only(parts, digest);
+}
+
+/**
+ * A function's body with code before it and locals of that code behind its own: numbers of 32 bits, then vectors.
+ *
+ * `parameters` is how many the function takes; `code` gets the first new local.
+ */
+export function withPrefix(
+  body: Uint8Array,
+  parameters: number,
+  prefix: (first: number) => { numbers: number; vectors: number; code: Uint8Array },
+): Uint8Array {
+  const groups = readUnsigned(body, 0);
+  let { next } = groups;
+  let locals = parameters;
+  for (let group = 0; group < groups.value; group++) {
+    const size = readUnsigned(body, next);
+    locals += size.value;
+    next = size.next + 1;
+  }
+  const { numbers, vectors, code } = prefix(locals);
+  return new Uint8Array(
+    Buffer.concat([
+      Uint8Array.from(unsigned(groups.value + 2)),
+      body.subarray(groups.next, next),
+      Uint8Array.from([...unsigned(numbers), I32, ...unsigned(vectors), V128]),
+      code,
+      body.subarray(next),
+    ]),
+  );
+}
+
 function only(parts: readonly Uint8Array[], digest: string): number {
   const found = parts.flatMap((part, index) =>
     createHash("sha256").update(part).digest("hex") === digest ? [index] : [],
@@ -61,6 +100,12 @@ function codeSection(module: Uint8Array): { start: number; content: Span } {
     start = next + length;
   }
   throw new Error("The module has no code.");
+}
+
+function importedFunctions(module: Uint8Array): number {
+  return WebAssembly.Module.imports(new WebAssembly.Module(module as BufferSource)).filter(
+    ({ kind }) => kind === "function",
+  ).length;
 }
 
 function functionBodies(module: Uint8Array, code: Span): Span[] {
