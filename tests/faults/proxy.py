@@ -8,8 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 ADDRESS = "127.0.0.2"
@@ -22,9 +21,13 @@ class Proxy:
     def __init__(self, target: tuple[str, int], rate: float | None = None) -> None:
         self.rate = rate
         self.forwarded = 0
-        """Bytes that the desk sent and that were handed on to the device; TLS and answers included."""
+        """Bytes that the desk sent and that may pass on to the device; TLS and answers included."""
+        self.handed = 0
+        """Of these, the bytes that the kernel has taken."""
         self.flip_at: int | None = None
         """Change one bit when so many bytes were forwarded; then None again."""
+        self.stop_at: int | None = None
+        """Hand nothing more on to the device once this would be more bytes; `go_on` ends that."""
         self._target = target
         self._lock = threading.Lock()
         self._free_at = 0.0
@@ -36,14 +39,14 @@ class Proxy:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Forward nothing to the device meanwhile."""
-        self._open.clear()
-        time.sleep(0.05)
-        try:
-            yield
-        finally:
+    @property
+    def stopped(self) -> bool:
+        """Whether it has come to `stop_at`."""
+        return not self._open.is_set()
+
+    def go_on(self) -> None:
+        with self._lock:
+            self.stop_at = None
             self._open.set()
 
     def unread(self) -> int:
@@ -59,7 +62,7 @@ class Proxy:
     def close(self) -> None:
         """Close everything; the other sides see a connection that ended."""
         self._closed = True
-        self._open.set()
+        self.go_on()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -93,6 +96,9 @@ class Proxy:
                 if down:
                     data = self._downwards(data)
                 sink.sendall(data)
+                if down:
+                    with self._lock:
+                        self.handed += len(data)
         except OSError:
             pass
         finally:
@@ -103,17 +109,27 @@ class Proxy:
             source.close()
 
     def _downwards(self, data: bytes) -> bytes:
-        self._open.wait()
-        with self._lock:
-            if self.rate is not None:
-                now = time.monotonic()
-                self._free_at = max(self._free_at, now - 0.05) + len(data) / self.rate
-            wait = self._free_at - time.monotonic() if self.rate is not None else 0.0
-            if self.flip_at is not None and self.forwarded + len(data) > self.flip_at:
-                middle = len(data) // 2
-                data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-                self.flip_at = None
-            self.forwarded += len(data)
+        while True:
+            self._open.wait()
+            with self._lock:
+                if self.stop_at is None or self.forwarded + len(data) <= self.stop_at:
+                    wait, data = self._pass(data)
+                    break
+                self._open.clear()
         if wait > 0:
             time.sleep(wait)
         return data
+
+    def _pass(self, data: bytes) -> tuple[float, bytes]:
+        """How long these bytes have to wait for their turn, and what becomes of them."""
+        wait = 0.0
+        if self.rate is not None:
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now - 0.05) + len(data) / self.rate
+            wait = self._free_at - now
+        if self.flip_at is not None and self.forwarded + len(data) > self.flip_at:
+            middle = len(data) // 2
+            data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+            self.flip_at = None
+        self.forwarded += len(data)
+        return wait, data

@@ -22,6 +22,11 @@ def points(count: int, size: int, seed: int) -> list[int]:
     return sorted(dice.randrange(1, int(size * 0.97)) for _ in range(count))
 
 
+def room(wanted: int) -> int:
+    """What has to pass for so many bytes to be on the device, and little more: no push ends meanwhile."""
+    return int(max(0, wanted) * OVERHEAD) + UNWRITTEN + 200_000
+
+
 def test_a_device_killed_at_20_random_points_of_a_push(scene: Scene, bundle: Bundle) -> None:
     desk = scene.desk()
     device_id = scene.pair(desk, through_proxy=True).device_id
@@ -29,16 +34,16 @@ def test_a_device_killed_at_20_random_points_of_a_push(scene: Scene, bundle: Bun
     install = desk.begin("install", device_id=device_id, bundle=str(bundle.path("workflow.json").parent))
     left = total(bundle)
     for point in points(20, total(bundle), seed=20):
-        before = proxy.forwarded
-        agent = scene.agent("run")
+        before = proxy.handed
         # Counted from what is on the device, so that the points are spread over the whole push.
-        wanted = max(1, point - (total(bundle) - left))
-        until(lambda before=before, wanted=wanted: proxy.forwarded - before >= wanted)
+        proxy.stop_at = proxy.forwarded + max(1, point - (total(bundle) - left))
+        agent = scene.agent("run")
+        until(lambda: proxy.stopped)
         # Stopped first, so that what the kernel holds can be told from what the process had.
         agent.process.send_signal(signal.SIGSTOP)
-        with proxy.held():
-            arrived = (proxy.forwarded - before - proxy.unread()) / OVERHEAD
-            agent.kill()
+        arrived = (proxy.handed - before - proxy.unread()) / OVERHEAD
+        agent.kill()
+        proxy.go_on()
         now = missing(scene.store, bundle)
         assert 0 < now <= left
         assert left - now >= arrived - UNWRITTEN, "what had arrived was lost"
@@ -64,6 +69,7 @@ def test_a_desk_killed_at_random_points_of_a_push(scene: Scene, bundle: Bundle) 
     left = total(bundle)
     for point in points(4, total(bundle), seed=4):
         proxy = scene.proxy(desk, RATE)
+        proxy.stop_at = room(point - (total(bundle) - left))
         desk.begin("install", device_id=device_id, bundle=str(bundle.path("workflow.json").parent))
         until(lambda point=point: total(bundle) - missing(scene.store, bundle) >= point)
         desk.kill()
@@ -87,6 +93,7 @@ def test_both_killed_at_random_points_of_a_push(scene: Scene, bundle: Bundle) ->
     left = total(bundle)
     for point in points(3, total(bundle), seed=3):
         proxy = scene.proxy(desk, RATE)
+        proxy.stop_at = room(point - (total(bundle) - left))
         agent = scene.agent("run")
         desk.begin("install", device_id=device_id, bundle=str(bundle.path("workflow.json").parent))
         until(lambda point=point: total(bundle) - missing(scene.store, bundle) >= point)
