@@ -59,7 +59,7 @@ def test_t14_the_trust_page_is_readable_on_a_phone_and_runs_nothing(
 ) -> None:
     page, said = visit(browser, f"https://{bridge.address}/trust", viewport, scheme)
     try:
-        assert page.get_by_text("<img src=x onerror=alert(1)> Studio", exact=True).is_visible()
+        expect(page.get_by_text("<img src=x onerror=alert(1)> Studio", exact=True)).to_be_visible()
         assert page.locator("img, script").count() == 0
         # Its style sheet came through its own policy: the button has the accent's colour.
         button = page.get_by_role("link", name="Show me how")
@@ -74,8 +74,8 @@ def test_t14_the_trust_page_is_readable_on_a_phone_and_runs_nothing(
             # By keyboard, as a screen reader does it.
             summary.focus()
             page.keyboard.press("Enter")
-        assert page.get_by_role("link", name="Download the profile").is_visible()
-        assert page.get_by_text(f"adb reverse tcp:{bridge.address.split(':')[1]}").is_visible()
+        expect(page.get_by_role("link", name="Download the profile")).to_be_visible()
+        expect(page.get_by_text(f"adb reverse tcp:{bridge.address.split(':')[1]}")).to_be_visible()
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide == 0, "the page scrolls sideways"
         shown = page.locator(".fingerprint").inner_text()
@@ -90,9 +90,10 @@ def test_t14_the_trust_page_is_readable_on_a_phone_and_runs_nothing(
 def test_the_plain_page_leads_to_the_encrypted_one(browser: Browser, bridge: Bridge) -> None:
     page, said = visit(browser, f"http://{bridge.address}/#s=secret&f=print", PHONE, "light")
     try:
-        assert page.get_by_role("heading", name="This address works with https only").is_visible()
+        expect(page.get_by_role("heading", name="This address works with https only")).to_be_visible()
         page.get_by_role("link", name=f"https://{bridge.address}/").click()
-        expect(page).to_have_title("The app") and page.url == f"https://{bridge.address}/"
+        expect(page).to_have_title("The app")
+        assert page.url == f"https://{bridge.address}/"
         # The browser notes the answer's status; nothing else is said.
         assert [text for text in said if "426" not in text] == []
     finally:
