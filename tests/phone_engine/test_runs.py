@@ -219,7 +219,9 @@ def test_a_gpu_that_is_lost_ends_the_run_in_a_sentence(built: Path, tmp_path: Pa
     bundle = heavy_video.build(tmp_path / "bundle", width=256)
     with engine_page(built, bundle, chromium(), tmp_path / "profile", gpu=True) as page:
         page.open("webgpu")
-        page.page.evaluate("void harness.run({steps: 50}).catch((error) => (globalThis.ended = error))")
+        page.page.evaluate(
+            f"void harness.run({{steps: {heavy_video.ENDLESS}}}).catch((error) => (globalThis.ended = error))"
+        )
         page.wait_for("harness.told.some((one) => one.kind === 'denoise' && one.step > 1)")
         page.kill_gpu()
         page.wait_for("globalThis.ended")
