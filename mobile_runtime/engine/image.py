@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from .errors import InputError
-from .orientation import orientation, upright
+from .orientation import orientation, upright, without_exif
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000
@@ -40,7 +40,7 @@ def decode_photo(data: bytes) -> np.ndarray:
     """The upright pixels of a photo as `[H, W, 3]` uint8; transparency is dropped. Raises InputError."""
     kind = check_photo(data)
     try:
-        with av.open(io.BytesIO(data), mode="r", format=kind) as container:
+        with av.open(io.BytesIO(without_exif(data)), mode="r", format=kind) as container:
             stream = container.streams.video[0]
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > MAX_PIXELS:

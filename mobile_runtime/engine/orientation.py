@@ -32,13 +32,22 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels.swapaxes(0, 1) if orientation in _COLUMNS else pixels)
 
 
+def without_exif(data: bytes) -> bytes:
+    """A PNG without its EXIF, as ffmpeg refuses the whole picture where that is damaged; others as given."""
+    if data.startswith(b"\x89PNG"):
+        for kind, begin, end in _png_chunks(data):
+            if kind == b"eXIf":
+                return data[: begin - 8] + data[end + 4 :]
+    return data
+
+
 def _exif(data: bytes) -> Iterator[bytes]:
     if data.startswith(b"\xff\xd8"):
         yield from (body for kind, body in _segments(data) if kind == _APP1 and body.startswith(_PREFIX))
     elif data.startswith(b"\x89PNG"):
-        yield from (body for kind, body in _chunks(data, 8, ">", 4) if kind == b"eXIf")
+        yield from (data[begin:end] for kind, begin, end in _png_chunks(data) if kind == b"eXIf")
     elif data.startswith(b"RIFF"):
-        yield from (body for kind, body in _chunks(data, 12, "<", 0) if kind == b"EXIF")
+        yield from (data[begin:end] for kind, begin, end in _webp_chunks(data) if kind == b"EXIF")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -53,15 +62,22 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + max(2, length)
 
 
-def _chunks(data: bytes, at: int, order: str, check: int) -> Iterator[tuple[bytes, bytes]]:
-    """Chunks of a PNG (length first, `check` bytes after) or of a WebP (padded to even lengths)."""
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kinds of chunks, and where their bodies begin and end; a checksum of four bytes follows each."""
+    at = 8
     while at + 8 <= len(data):
-        if check:
-            (length,), kind = struct.unpack_from(order + "I", data, at), data[at + 4 : at + 8]
-        else:
-            (length,), kind = struct.unpack_from(order + "I", data, at + 4), data[at : at + 4]
-        yield kind, data[at + 8 : at + 8 + length]
-        at += 8 + length + (check or length % 2)
+        length, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, at + 8, at + 8 + length
+        at += 12 + length
+
+
+def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kinds of chunks, and where their bodies begin and end; each is padded to an even length."""
+    at = 12
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        yield kind, at + 8, at + 8 + length
+        at += 8 + length + length % 2
 
 
 def _of_tiff(tiff: bytes) -> int:

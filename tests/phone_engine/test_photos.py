@@ -55,6 +55,20 @@ def test_a_photo_is_the_desks_however_it_was_held(page: EnginePage, kind: str, m
         np.testing.assert_array_equal(page.decode(data), expected, f"orientation {orientation}")
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_damaged_exif_turns_nothing(page: EnginePage, kind: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    given = exif.tobytes()
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 14, 3), dtype=np.uint8)
+    for damaged in (given[:20], given[:-6], given[:10] + bytes([255]) * 40, given[:6] + b"XX" + given[8:]):
+        made = io.BytesIO()
+        options = {"lossless": True} if kind == "WEBP" else {}
+        Image.fromarray(pixels).save(made, kind, exif=damaged, **options)
+        np.testing.assert_array_equal(page.decode(made.getvalue()), pixels)
+        np.testing.assert_array_equal(decode_photo(made.getvalue()), pixels)
+
+
 def test_a_jpeg_is_nearly_the_desks_however_it_was_held(page: EnginePage) -> None:
     """The browser's decoder and ffmpeg's round differently; noise would hide how it is turned no less."""
     rows, columns = np.mgrid[0:32, 0:48]

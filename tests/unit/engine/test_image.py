@@ -79,7 +79,9 @@ def test_exif_that_cannot_be_read_means_upright(kind: str) -> None:
     assert orientation(encoded(picture("RGB"), kind, exif=whole)) == 6
     entry = whole.index(b"\x12\x01") if exif.endian == "<" else whole.index(b"\x01\x12")
     for end in range(6, entry + 12):
-        assert orientation(encoded(picture("RGB"), kind, exif=whole[:end])) == 1, end
+        damaged = encoded(picture("RGB"), kind, exif=whole[:end])
+        assert orientation(damaged) == 1, end
+        assert decode_photo(damaged).shape == (24, 40, 3), end
     photo = encoded(picture("RGB"), kind, exif=whole)
     begin = photo.index(whole[6:])
     for end in range(begin + 18):
