@@ -14,7 +14,7 @@ from pathlib import Path
 from report import ROOT, Bar, finish
 
 sys.path.append(str(ROOT / "tests"))
-from in_browser import leaks, opening
+from in_browser import leaks, opening, pressing
 
 from phone.conftest import DIST
 from phone_engine.page import build
@@ -32,6 +32,7 @@ def main() -> int:
         folder = Path(name)
         opened = opening.measure(DIST, folder / "opening")
         bundle = small.build(folder / "small")
+        pressed = pressing.measure(DIST, bundle, folder / "pressing")
         app = leaks.in_the_app(DIST, bundle, folder / "app", count)
         one, heap = leaks.in_one_engine(build(folder / "built"), bundle, folder / "one", count)
     bars = [
@@ -49,6 +50,15 @@ def main() -> int:
             opened.bytes < BYTES_BAR,
         ),
     ]
+    bars.append(
+        Bar(
+            f"from Generate to the video with the engine that was kept ({pressed.again:.2f} s), with a new"
+            f" one ({pressed.first:.2f} s) = 1",
+            f"{pressed.ratio:.2f}",
+            "less than 1",
+            pressed.ratio < 1,
+        )
+    )
     for curve in (app, one):
         what = f"growth of the tab over {count} videos in a row, {curve.way}, after {curve.warm}"
         bars.append(Bar(what, f"{100 * curve.growth:.1f} %", "less than 5 %", curve.growth < LEAK_BAR))

@@ -105,7 +105,6 @@ class _Server(ThreadingHTTPServer):
         self.built, self.bundle, self.isolated = built, bundle, isolated
         self.blobs = {entry["sha256"]: bundle.path(name) for name, entry in bundle.files.items()}
         self.asked: list[str] = []
-        self.loaded: list[str] = []
         self.losing: dict[str, int] = {}
         self.silenced: set[str] = set()
 
@@ -122,7 +121,6 @@ class _Server(ThreadingHTTPServer):
         return any(name in path for name in self.silenced)
 
     def answer(self, path: str) -> tuple[bytes, str]:
-        self.loaded.append(path)
         if path == "/bundle/manifest.json":
             return self.bundle.data, "application/json"
         if path.startswith("/blobs/"):
@@ -152,11 +150,6 @@ class EnginePage:
     def asked(self) -> list[str]:
         """Digests of the blobs that were asked for, in order."""
         return self._server.asked
-
-    @property
-    def loaded(self) -> list[str]:
-        """The paths that were asked for, in order."""
-        return self._server.loaded
 
     def lose(self, program: str, times: int) -> None:
         """Cut the line at the next requests for the program of a worker whose address has this in it."""

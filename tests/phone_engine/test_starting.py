@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from browser.conftest import chromium
@@ -73,18 +72,3 @@ def test_the_app_says_when_nothing_helps(page: EnginePage) -> None:
     with pytest.raises(RuntimeError, match="StartError: The reader of the engine did not start"):
         page.call("generate", 2)
     assert page.to_lose == {READER: 1000 - 3}
-
-
-@pytest.mark.parametrize("plan", ["wasm", "webgpu"])
-def test_engines_of_a_page_hand_their_runtime_on(built: Path, tmp_path: Path, plan: str) -> None:
-    """It is fetched and compiled once, and makes the same video when it comes from another engine."""
-    bundle = small.build(tmp_path / "bundle")
-    with engine_page(built, bundle, chromium(), tmp_path / "profile", gpu=plan == "webgpu") as page:
-        made = []
-        for _ in range(3):
-            page.open(plan)
-            made.append(page.run({"seed": "7"})[0])
-        assert sum(path.endswith(".wasm") for path in page.loaded) == 1
-        assert made[0].std() > 20
-        np.testing.assert_array_equal(made[1], made[0])
-        np.testing.assert_array_equal(made[2], made[0])

@@ -4,7 +4,6 @@ import type {
   Engine,
   EngineOptions,
   InputValue,
-  Plan,
   ProgressEvent,
   RunOptions,
   RunResult,
@@ -27,21 +26,15 @@ const CANCEL_PATIENCE_MS = 10_000;
 const CANCELLED = "The run was cancelled before the video was finished; start it again when you like.";
 
 /**
- * The runtime's code, once an engine has compiled it: the next one starts sooner and in less memory. It takes tens
- * of megabytes and grows with use, so the browser may collect it when no engine runs.
- */
-const compiled = new Map<Plan, WeakRef<WebAssembly.Module>>();
-
-/**
  * Start an engine for one bundle. Throws PlanError where the plan asks for a GPU that is not there.
  *
  * A PlanError may also come from a run (DeviceLostError is one): open another engine with the plan "wasm"
  * then.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const client = new Client((code) => compiled.set(options.plan, new WeakRef(code)));
+  const client = new Client();
   try {
-    await client.call({ call: "open", options, code: compiled.get(options.plan)?.deref() ?? null }, {});
+    await client.call({ call: "open", options }, {});
     return client;
   } catch (error) {
     client.close();
@@ -56,7 +49,7 @@ class Client implements Engine {
   private ended: Error | null = null;
   private heard = false;
 
-  constructor(private readonly keep: (code: WebAssembly.Module) => void) {
+  constructor() {
     this.worker = new Worker(new URL("./worker.ts", import.meta.url), {
       type: "module",
       name: "pocketvideo-engine",
@@ -123,10 +116,6 @@ class Client implements Engine {
 
   private hear(answer: Answer): void {
     this.heard = true;
-    if ("code" in answer) {
-      this.keep(answer.code);
-      return;
-    }
     if ("ended" in answer) {
       this.end(reviveError(answer.ended));
       return;

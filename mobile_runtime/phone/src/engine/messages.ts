@@ -4,13 +4,7 @@ import type { EngineOptions, InputValue, ProgressEvent, RunResult, SelfTestRepor
 import type { PlainError } from "./errors";
 
 export type Request =
-  | {
-      readonly id: number;
-      readonly call: "open";
-      readonly options: EngineOptions;
-      /** The runtime's code for this plan, where an engine of this page has compiled it. */
-      readonly code: WebAssembly.Module | null;
-    }
+  | { readonly id: number; readonly call: "open"; readonly options: EngineOptions }
   | { readonly id: number; readonly call: "selfTest" }
   | {
       readonly id: number;
@@ -21,7 +15,6 @@ export type Request =
   | { readonly id: number; readonly call: "cancel" };
 
 export type Answer =
-  | { readonly id: number; readonly code: WebAssembly.Module }
   /** No job will work any more. */
   | { readonly ended: PlainError }
   | { readonly id: number; readonly progress: ProgressEvent }

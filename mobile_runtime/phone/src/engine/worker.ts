@@ -6,7 +6,6 @@ import { EngineError, plainError } from "./errors";
 import type { Answer, Request } from "./messages";
 import { runPlan, type Workshop } from "./plan/run";
 import { selfTest } from "./plan/selfTest";
-import { giveCompiled, tellCompiled } from "./runtime/compiled";
 import { BundleFiles } from "./runtime/files";
 import { watchHeaps } from "./runtime/meter";
 import { Reader } from "./runtime/reader";
@@ -39,9 +38,7 @@ async function answer(request: Exclude<Request, { call: "cancel" }>, signal: Abo
   const tell = (progress: ProgressEvent) => post({ id, progress });
   try {
     if (request.call === "open") {
-      if (request.code === null) tellCompiled((code) => post({ id, code }));
-      else giveCompiled(request.code);
-      workshop = await open(request.options, request.code !== null);
+      workshop = await open(request.options);
       post({ id, result: null });
       return;
     }
@@ -60,15 +57,13 @@ async function answer(request: Exclude<Request, { call: "cancel" }>, signal: Abo
   }
 }
 
-async function open(
-  { manifest, source, plan, threads, threadPatienceMs, budgetBytes }: EngineOptions,
-  compiled: boolean,
-): Promise<Workshop> {
+async function open(options: EngineOptions): Promise<Workshop> {
+  const { manifest, source, plan, threads, threadPatienceMs, budgetBytes } = options;
   checkManifest(manifest);
   waitForThreads(threadPatienceMs);
   const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
   await takeTurn();
-  const runtime = await openRuntime(plan, threads ?? cores, compiled);
+  const runtime = await openRuntime(plan, threads ?? cores);
   // A GPU that goes between two jobs fails no run that would tell of it.
   void runtime.gpu?.lost.over(new Promise<never>(() => {})).catch((error: unknown) => {
     if (jobs.size === 0) post({ ended: plainError(error) });

@@ -7,7 +7,6 @@ import type * as Ort from "onnxruntime-web";
 import type { InferenceSession, Tensor, TypedTensor } from "onnxruntime-web";
 import type { Plan } from "../api";
 import { DeviceLostError, EngineError, firstLine, PlanError } from "../errors";
-import { NO_BYTES } from "./compiled";
 import { Failure } from "./failure";
 import { threadFailure } from "./threads";
 
@@ -44,18 +43,14 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-/**
- * Load the runtime, of which only the code may be `compiled` and given already. Throws PlanError where the browser
- * has no WebGPU for the plan that wants it.
- */
-export async function openRuntime(plan: Plan, threads: number, compiled: boolean): Promise<Runtime> {
+/** Load the runtime. Throws PlanError where the browser has no WebGPU for the plan that wants it. */
+export async function openRuntime(plan: Plan, threads: number): Promise<Runtime> {
   const gpu = plan === "webgpu" ? await Gpu.open() : null;
   const { ort, build } = await load(plan);
   const count = globalThis.crossOriginIsolated ? threads : 1;
   ort.env.logLevel = "error";
   // This worker is where the runtime works; one more would only be in the way.
   ort.env.wasm.proxy = false;
-  if (compiled) ort.env.wasm.wasmBinary = NO_BYTES;
   ort.env.wasm.numThreads = plan === "webgpu" ? 1 : count;
   const options: InferenceSession.SessionOptions = {
     graphOptimizationLevel: "all",
