@@ -51,6 +51,8 @@ export const below: Code = [0x49];
 export const atMost: Code = [0x4d];
 export const atLeast: Code = [0x4f];
 
+/** A number of 32 bits from memory. */
+export const load = (offset: number): Code => [0x28, ...at(2, offset)];
 export const drop: Code = [0x1a];
 /** The first of two if the third is not zero, else the second. */
 const select: Code = [0x1b];

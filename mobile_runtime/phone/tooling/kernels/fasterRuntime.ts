@@ -8,23 +8,26 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Plugin } from "vite";
+import { depthwise } from "./depthwise.ts";
 import { type GemmOptions, gemm } from "./gemm.ts";
 import { logistic } from "./logistic.ts";
 import { bodyOf, indexOf, withBodies } from "./module.ts";
 import { strassen } from "./strassen.ts";
 
 /**
- * MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic and MlasSgemmOperation of the runtime in
- * package-lock.json.
+ * MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic, MlasConvOperation and MlasSgemmOperation of the
+ * runtime in package-lock.json.
  */
 export const MLAS_KERNELS = {
   zero: "f7728808b5f87253962b9f639f830459c0961fbc2cd2f8463534e97ae5a7e534",
   add: "9e72cc3a5fb5a445d440bf86c3de4b8bb338ee3773f763c730af6227034c8f08",
   logistic: "b8a97ab4ed9bc350976d252bb8befd1bd933bba550caec66a8383fe79b1eac82",
+  convolution: "495a286b53968b5f935891dd8c1844e4bc1cbcd9a3abc076079660f0fd323a5f",
   product: "61620c06d104e6b64ff0c6977d0b91444376be3553d4cb17c4dc7e4e34c2bfee",
 } as const;
 /** Functions of the same runtime that kernels call. */
 export const CALLED = {
+  activation: "d71ebde7548cae8bd7c925dba828f22ca2dda51d4de176f93ac625fade0377c3",
   malloc: "bc327cca4c6327fe0dc7305f7b4c6c70f21721bee2fcaf9107fdcc24a0480fe3",
   free: "4a8e83a25414c68948dedfe5038caf162dfe0e90cfb57da767aa7f71ccbfbf74",
 } as const;
@@ -45,6 +48,7 @@ export function fasterRuntime(source: Uint8Array, fused: boolean): Uint8Array {
       [MLAS_KERNELS.zero, gemm({ adding: false, fused })],
       [MLAS_KERNELS.add, gemm({ adding: true, fused })],
       [MLAS_KERNELS.logistic, logistic(fused)],
+      [MLAS_KERNELS.convolution, fasterConvolution(source, fused)],
     ]);
     // The other file gives the bits of the functions that are replaced.
     if (fused) bodies.set(MLAS_KERNELS.product, fasterProduct(source));
@@ -55,6 +59,10 @@ export function fasterRuntime(source: Uint8Array, fused: boolean): Uint8Array {
         " install by the lock file, or find the digests of these kernels (docs/phone-engine.md).",
     );
   }
+}
+
+function fasterConvolution(source: Uint8Array, fused: boolean): Uint8Array {
+  return depthwise(bodyOf(source, MLAS_KERNELS.convolution), indexOf(source, CALLED.activation), fused);
 }
 
 function fasterProduct(source: Uint8Array): Uint8Array {
