@@ -7,6 +7,7 @@ import { fasterRuntime, MLAS_KERNELS, SOURCE } from "../../tooling/kernels/faste
 import { gemm } from "../../tooling/kernels/gemm";
 import { logistic } from "../../tooling/kernels/logistic";
 import { bodyOf, withBodies } from "../../tooling/kernels/module";
+import { transpose } from "../../tooling/kernels/transpose";
 
 type Gemm = (
   a: number,
@@ -19,6 +20,8 @@ type Gemm = (
   strideC: number,
   alpha: number,
 ) => number;
+
+type Transpose = (work: number, task: number) => void;
 
 type Logistic = (input: number, output: number, count: number) => void;
 
@@ -89,6 +92,21 @@ test("without fusing, a logistic has the bits of the one that is replaced; fused
   expect([...mapped(fused, Float32Array.of(-100, 0, 100))]).toEqual([0, 0.5, 1]);
 });
 
+test("a transpose moves the elements that the one that is replaced moves", () => {
+  const theirs = load<Transpose>(TRANSPOSE, bodyOf(runtime(), MLAS_KERNELS.transpose));
+  const ours = load<Transpose>(TRANSPOSE, transpose());
+  // Every number that is left over by sixteen columns, by four of them and by four rows, and one task's share.
+  for (let rows = 1; rows <= 11; rows++)
+    for (let columns = 1; columns <= 40; columns++)
+      for (const [task, tasks] of [
+        [0, 1],
+        [0, 3],
+        [2, 3],
+      ] as const)
+        expect(turned(ours, rows, columns, task, tasks)).toEqual(turned(theirs, rows, columns, task, tasks));
+  expect([...turned(ours, 2, 3, 0, 1).subarray(0, 6)]).toEqual([1, 4, 2, 5, 3, 6]);
+});
+
 test("the whole runtime is a module with either set of kernels, and nothing else in it changes", () => {
   for (const fused of [false, true]) {
     const made = fasterRuntime(runtime(), fused);
@@ -123,6 +141,7 @@ const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true }
 
 /** The types of the functions: numbers of 32 bits, a float, and what comes back. */
 const GEMM = [9, ...new Array<number>(8).fill(0x7f), 0x7d, 1, 0x7f];
+const TRANSPOSE = [2, 0x7f, 0x7f, 0];
 const LOGISTIC = [3, 0x7f, 0x7f, 0x7f, 0];
 
 /** A module of one function, on the memory above. */
@@ -148,6 +167,22 @@ function mapped(logistic: Logistic, values: Float32Array): Float32Array {
   logistic(256, 256, values.length);
   expect([...floats.subarray(values.length)]).toEqual(new Array(8).fill(7));
   return floats.slice(0, values.length);
+}
+
+/** What a task of a transpose writes for a matrix of 1, 2, 3 and so on, with what lies behind it. */
+function turned(
+  transpose: Transpose,
+  rows: number,
+  columns: number,
+  task: number,
+  tasks: number,
+): Float32Array {
+  const [work, input, output, count] = [64, 256, 65536, rows * columns];
+  new Uint32Array(memory.buffer, work, 5).set([tasks, input, output, rows, columns]);
+  new Float32Array(memory.buffer, input, count).set(Array.from({ length: count }, (_, index) => index + 1));
+  const made = new Float32Array(memory.buffer, output, count + 16).fill(-7);
+  transpose(work, task);
+  return made.slice();
 }
 
 /** C after a product, with what lies around it: nothing beside C's own columns may change. */

@@ -3,6 +3,9 @@
 /** An instruction, or several, as bytes. */
 export type Code = readonly number[];
 
+/** Bytes of a float. */
+export const FLOAT = 4;
+
 /** An unsigned number in LEB128. */
 export function unsigned(value: number): number[] {
   const bytes: number[] = [];
@@ -30,6 +33,11 @@ function signed(value: number): number[] {
 const vector = (operation: number): Code => [0xfd, ...unsigned(operation)];
 const at = (alignment: number, offset: number): Code => [...unsigned(alignment), ...unsigned(offset)];
 
+/** Four of the eight lanes of two vectors. */
+function lanes(...chosen: readonly number[]): Code {
+  return [...vector(0x0d), ...chosen.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * FLOAT + byte))];
+}
+
 const END: Code = [0x0b];
 const VOID = 0x40;
 /** Low half from the high half: lanes 2, 3, 2, 3. */
@@ -41,6 +49,8 @@ export const constant = (value: number): Code => [0x41, ...signed(value)];
 export const add: Code = [0x6a];
 export const subtract: Code = [0x6b];
 export const multiply: Code = [0x6c];
+/** Without a sign. */
+export const divide: Code = [0x6e];
 export const shiftLeft: Code = [0x74];
 export const shiftRight: Code = [0x76];
 export const and: Code = [0x71];
@@ -53,6 +63,7 @@ export const atLeast: Code = [0x4f];
 
 /** A number of 32 bits from memory. */
 export const load = (offset: number): Code => [0x28, ...at(2, offset)];
+export const store = (offset: number): Code => [0x36, ...at(2, offset)];
 export const drop: Code = [0x1a];
 /** The first of two if the third is not zero, else the second. */
 const select: Code = [0x1b];
@@ -89,10 +100,12 @@ export const four = {
   multiplyAdd: vector(0x105),
   /** Two of the same on the stack: their upper half becomes the lower one. */
   upper: [...vector(0x0d), ...UPPER] as Code,
+  /** Of a and b: a0 b0 a1 b1; a2 b2 a3 b3; a0 a1 b0 b1; a2 a3 b2 b3. */
+  zipLower: lanes(0, 4, 1, 5),
+  zipUpper: lanes(2, 6, 3, 7),
+  lowerHalves: lanes(0, 1, 4, 5),
+  upperHalves: lanes(2, 3, 6, 7),
 };
-
-/** Bytes of a float. */
-export const FLOAT = 4;
 
 /** a * b + c: in one instruction, of relaxed SIMD, or in two that round alike everywhere. */
 export function multiplyAdd(a: Code, b: Code, c: Code, fused: boolean): Code[] {
@@ -107,6 +120,11 @@ export function advance(local: number, by: number): Code[] {
 /** Take a constant from a number. */
 export function reduce(local: number, by: number): Code[] {
   return [get(local), constant(by), subtract, set(local)];
+}
+
+/** The lesser of two numbers. */
+export function least(one: number, two: number): Code[] {
+  return [get(one), get(two), get(one), get(two), below, select];
 }
 
 /** A number, or a constant where that is less. */

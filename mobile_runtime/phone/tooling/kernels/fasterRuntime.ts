@@ -13,15 +13,17 @@ import { type GemmOptions, gemm } from "./gemm.ts";
 import { logistic } from "./logistic.ts";
 import { bodyOf, indexOf, withBodies } from "./module.ts";
 import { strassen } from "./strassen.ts";
+import { transpose } from "./transpose.ts";
 
 /**
- * MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic, MlasConvOperation and MlasSgemmOperation of the
- * runtime in package-lock.json.
+ * MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic, a task of MlasTranspose, MlasConvOperation and
+ * MlasSgemmOperation of the runtime in package-lock.json.
  */
 export const MLAS_KERNELS = {
   zero: "f7728808b5f87253962b9f639f830459c0961fbc2cd2f8463534e97ae5a7e534",
   add: "9e72cc3a5fb5a445d440bf86c3de4b8bb338ee3773f763c730af6227034c8f08",
   logistic: "b8a97ab4ed9bc350976d252bb8befd1bd933bba550caec66a8383fe79b1eac82",
+  transpose: "74f52cdeaa2d0ce808d4861836c62ed0e1ff22eb9112ea48340590e0f5829831",
   convolution: "495a286b53968b5f935891dd8c1844e4bc1cbcd9a3abc076079660f0fd323a5f",
   product: "61620c06d104e6b64ff0c6977d0b91444376be3553d4cb17c4dc7e4e34c2bfee",
 } as const;
@@ -48,6 +50,7 @@ export function fasterRuntime(source: Uint8Array, fused: boolean): Uint8Array {
       [MLAS_KERNELS.zero, gemm({ adding: false, fused })],
       [MLAS_KERNELS.add, gemm({ adding: true, fused })],
       [MLAS_KERNELS.logistic, logistic(fused)],
+      [MLAS_KERNELS.transpose, transpose()],
       [MLAS_KERNELS.convolution, fasterConvolution(source, fused)],
     ]);
     // The other file gives the bits of the functions that are replaced.
