@@ -63,6 +63,7 @@ export const atLeast: Code = [0x4f];
 
 /** A number of 32 bits from memory. */
 export const load = (offset: number): Code => [0x28, ...at(2, offset)];
+export const loadByte = (offset: number): Code => [0x2d, ...at(0, offset)];
 export const store = (offset: number): Code => [0x36, ...at(2, offset)];
 export const drop: Code = [0x1a];
 /** The first of two if the third is not zero, else the second. */
@@ -93,6 +94,9 @@ export const four = {
   subtract: vector(0xe5),
   multiply: vector(0xe6),
   divide: vector(0xe7),
+  root: vector(0xe3),
+  /** A number of 32 bits, without a sign, as floats. */
+  spreadNumber: [...vector(0x11), ...vector(0xfb)] as Code,
   /** a, or b where b is less (more): what is not a number stays where it comes first. */
   least: vector(0xea),
   most: vector(0xeb),
@@ -103,6 +107,8 @@ export const four = {
   /** Of a and b: a0 b0 a1 b1; a2 b2 a3 b3; a0 a1 b0 b1; a2 a3 b2 b3. */
   zipLower: lanes(0, 4, 1, 5),
   zipUpper: lanes(2, 6, 3, 7),
+  swapHalves: lanes(2, 3, 0, 1),
+  swapNeighbours: lanes(1, 0, 3, 2),
   lowerHalves: lanes(0, 1, 4, 5),
   upperHalves: lanes(2, 3, 6, 7),
 };

@@ -10,14 +10,15 @@ import { dirname, join } from "node:path";
 import type { Plugin } from "vite";
 import { depthwise } from "./depthwise.ts";
 import { type GemmOptions, gemm } from "./gemm.ts";
+import { layerNorm } from "./layerNorm.ts";
 import { logistic } from "./logistic.ts";
 import { bodyOf, indexOf, withBodies } from "./module.ts";
 import { strassen } from "./strassen.ts";
 import { transpose } from "./transpose.ts";
 
 /**
- * MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic, a task of MlasTranspose, MlasConvOperation and
- * MlasSgemmOperation of the runtime in package-lock.json.
+ * MlasSgemmKernelZero, MlasSgemmKernelAdd, MlasComputeLogistic, a task of MlasTranspose, MlasConvOperation, a task
+ * of LayerNormImpl's ComputeJob and MlasSgemmOperation of the runtime in package-lock.json.
  */
 export const MLAS_KERNELS = {
   zero: "f7728808b5f87253962b9f639f830459c0961fbc2cd2f8463534e97ae5a7e534",
@@ -25,6 +26,7 @@ export const MLAS_KERNELS = {
   logistic: "b8a97ab4ed9bc350976d252bb8befd1bd933bba550caec66a8383fe79b1eac82",
   transpose: "74f52cdeaa2d0ce808d4861836c62ed0e1ff22eb9112ea48340590e0f5829831",
   convolution: "495a286b53968b5f935891dd8c1844e4bc1cbcd9a3abc076079660f0fd323a5f",
+  layerNorm: "94539902ccce5eebdfcb69838c18d7989128c5060d95d4f1cae18a26778b20e5",
   product: "61620c06d104e6b64ff0c6977d0b91444376be3553d4cb17c4dc7e4e34c2bfee",
 } as const;
 /** Functions of the same runtime that kernels call. */
@@ -54,7 +56,10 @@ export function fasterRuntime(source: Uint8Array, fused: boolean): Uint8Array {
       [MLAS_KERNELS.convolution, fasterConvolution(source, fused)],
     ]);
     // The other file gives the bits of the functions that are replaced.
-    if (fused) bodies.set(MLAS_KERNELS.product, fasterProduct(source));
+    if (fused)
+      bodies
+        .set(MLAS_KERNELS.layerNorm, layerNorm(bodyOf(source, MLAS_KERNELS.layerNorm)))
+        .set(MLAS_KERNELS.product, fasterProduct(source));
     return withBodies(source, bodies);
   } catch (error) {
     throw new Error(
