@@ -4,9 +4,9 @@
  *
  * The kernel of this folder computes as fast as vectors of 128 bits can, so a product gets faster only by fewer
  * multiplications. The sums that Strassen adds cost little where they are made on the way: those of A once for all
- * columns, those of B while it is packed, those of C once for all of K, on a tile that stays in the cache. Rounding
- * errors are of the size of float32's for the largest elements that a row of A meets, as in any such sum; but
- * the bits are not those of a plain product.
+ * columns, those of B while it is packed, those of C once for many steps of k, on a tile that stays in the cache.
+ * The bits are not those of a plain product: where elements are of one size the error is two or three times as large, and
+ * a row that shares sums with a much larger one has errors of float32's for that one.
  *
  * The function (MlasSgemmOperation): C [M, N] = alpha * A [M, K] * B [K, N] + beta * C, of which A and B may be
  * transposed. What is not large, or is more than A * B, goes to the replaced body, which stays behind this one; so do
