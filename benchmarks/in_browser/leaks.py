@@ -2,7 +2,8 @@
 
 The app keeps its engine from press to press, as nobody lets it wait. An engine without the app shows what of
 the growth is the engine's own. Memory is the page's resident memory as Linux counts it, once JavaScript's
-garbage is collected in the page and its workers. Growth is counted from `WARM` videos on: before them the
+garbage is collected in the page and its workers. The engine has one thread: one that waits for work inside
+WebAssembly never answers that it has collected. Growth is counted from `WARM` videos on: before them the
 browser compiles hot code anew and its allocators find their size, which the curve shows from the first video.
 """
 
@@ -24,23 +25,20 @@ from phone_engine.page import engine_page
 SAMPLES = 10
 # Videos before the count begins, and where the curve is looked at until then.
 WARM = (1, 20)
-# An engine computes in one worker and reads in another; each further thread is a worker, too.
-ENGINE, MOST_THREADS = 2, 4
+# An engine computes in one worker and reads in another; the app's store is a worker, too.
+ENGINE, STORE = 2, 1
 # What was let go takes a moment to reach the system.
 SETTLES, PATIENCE = 1.0, 60.0
 
 
 def in_the_app(app: Path, bundle: Bundle, folder: Path, count: int) -> Curve:
     """Pair with a desk, receive the bundle, and press Generate again and again."""
-    with phone_with(app, bundle, folder) as page:
-        threads = min(page.evaluate("navigator.hardwareConcurrency"), MOST_THREADS)
+    with phone_with(app, bundle, folder, cores=1) as page:
 
         def make(times: int) -> None:
             page.evaluate(PRESS, times)
 
-        # The store is a worker, too.
-        resting = 1 + ENGINE + threads - 1
-        points = _follow(page, folder / "phone" / "profile", make, resting, count)
+        points = _follow(page, folder / "phone" / "profile", make, STORE + ENGINE, count)
     return Curve("in the app", WARM[-1], points)
 
 

@@ -53,13 +53,17 @@ class Pressed:
 
 
 @contextmanager
-def phone_with(app: Path, bundle: Bundle, folder: Path) -> Iterator[Page]:
-    """A phone that has this workflow and shows it; its profile is in `folder`."""
+def phone_with(app: Path, bundle: Bundle, folder: Path, cores: int | None = None) -> Iterator[Page]:
+    """A phone that has this workflow and shows it; its profile is in `folder`, and it may tell fewer cores."""
     desk = Desk(folder / "desk", app)
     try:
         arguments = (*NO_GPU, processes.EAGER_GARBAGE)
         with handset(folder / "phone", arguments=arguments, trusting=False) as phone:
             page = phone.pages[0]
+            if cores is not None:
+                page.add_init_script(
+                    f"Object.defineProperty(navigator, 'hardwareConcurrency', {{ value: {cores} }})"
+                )
             pair(page, desk)
             desk.send(bundle).finish()
             page.get_by_role("button", name=bundle.manifest["name"]).click()
