@@ -54,7 +54,7 @@ class Pressed:
 
 @contextmanager
 def phone_with(app: Path, bundle: Bundle, folder: Path, cores: int | None = None) -> Iterator[Page]:
-    """A phone that has this workflow and shows it; its profile is in `folder`, and it may tell fewer cores."""
+    """A phone that has this workflow and shows it, with its profile in `folder`; it may have fewer cores."""
     desk = Desk(folder / "desk", app)
     try:
         arguments = (*NO_GPU, processes.EAGER_GARBAGE)
