@@ -16,14 +16,26 @@ from phone.person import delete, generate, see_video
 from unit.bridge import tiny_bundle
 
 PATIENCE = 120_000
-# Presses Generate, and Cancel as soon as it is there.
-CANCEL = """async () => {
-  document.querySelector("footer button.primary").click();
-  for (;;) {
+# Presses Generate, and Cancel as soon as it is there, however short the run.
+CANCEL = """() => new Promise((resolve) => {
+  const watch = new MutationObserver(() => {
     const button = document.querySelector("footer button[aria-label=Cancel]");
-    if (button) return button.click();
-    await new Promise((resolve) => requestAnimationFrame(resolve));
-  }
+    if (!button) return;
+    watch.disconnect();
+    button.click();
+    resolve();
+  });
+  watch.observe(document.body, { subtree: true, childList: true, attributes: true });
+  document.querySelector("footer button.primary").click();
+})"""
+# Notes what the page asks of its workers.
+COUNT_ASKED = """() => {
+  globalThis.asked = [];
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...rest) {
+    globalThis.asked.push(message?.name ?? message?.call);
+    return post.call(this, message, ...rest);
+  };
 }"""
 
 
@@ -97,6 +109,17 @@ def test_one_engine_makes_the_next_videos_too_until_nobody_asks_for_one(page: Pa
     wait_for(lambda: engines.running == 0)
     again(page)
     assert (len(engines.started), engines.running) == (2, 1)
+
+
+def test_the_next_video_asks_for_its_run_alone_and_for_no_file_again(page: Page, tiny: Bundle) -> None:
+    generate(page, tiny)
+    see_video(page)
+    page.evaluate(COUNT_ASKED)
+    again(page)
+    assert page.evaluate("globalThis.asked") == ["run"]
+    page.get_by_role("button", name="Back").click()
+    delete(page, tiny)
+    wait_for(lambda: "inventory" in page.evaluate("globalThis.asked"))
 
 
 def test_an_engine_goes_when_the_page_is_hidden_for_a_while(page: Page, tiny: Bundle) -> None:
@@ -175,6 +198,7 @@ def test_a_gpu_that_goes_between_two_videos_is_asked_for_anew(desk: Desk, home: 
         pair(page, desk)
         desk.send(tiny).finish()
         page.reload()
+        page.get_by_role("button", name=tiny.manifest["name"]).wait_for()
         engines = Engines(page)
         generate(page, tiny)
         see_video(page)

@@ -90,6 +90,7 @@ export async function freeBytes(): Promise<number | null> {
 
 export async function removeWorkflow(bundleId: string): Promise<void> {
   await storage().call("remove", bundleId);
+  for (const key of pictures.keys()) if (key.startsWith(`${bundleId}/`)) pictures.delete(key);
   await refreshWorkflows();
   await freeBytes();
 }
@@ -99,8 +100,17 @@ export async function removeVideo(id: string): Promise<void> {
   await refreshVideo(id);
 }
 
+/** Pictures that were shown: one is shown again at every video, until that has a frame of its own. */
+const pictures = new Map<string, Blob>();
+
 /** A file of a workflow, as a picture for the screen; null where there is none. */
 export async function picture(bundleId: string, path: string): Promise<Blob | null> {
+  const key = `${bundleId}/${path}`;
+  const shown = pictures.get(key);
+  if (shown) return shown;
   const bytes = await storage().call("read", { bundleId, path });
-  return bytes ? new Blob([bytes]) : null;
+  if (!bytes) return null;
+  const made = new Blob([bytes]);
+  pictures.set(key, made);
+  return made;
 }

@@ -61,12 +61,16 @@ export async function make(
     await keepVideo(installed, made, made.report.values, id, false);
     return id;
   } catch (error) {
-    if (problemOf(error) !== "cancelled") await explain(error, installed);
+    if (problemOf(error) !== "cancelled") {
+      await explain(error, installed);
+      // Files that were found broken are gone. A video changes no workflow, and to look at every file here
+      // after each one would take longer with every workflow.
+      await refreshWorkflows();
+    }
     return null;
   } finally {
     release();
     state.activity.value = null;
-    await refreshWorkflows();
   }
 }
 
