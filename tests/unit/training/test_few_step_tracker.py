@@ -65,6 +65,7 @@ def test_a_run_shows_its_own_grid_of_samples_and_what_is_found_in_them(tmp_path:
             "steps": 2,
             "weights": {"distribution": None, "adversarial": None},
             "begin": {},
+            "phases": None,
             "sample_every": 1,
             "mixed_precision": "no",
         },
