@@ -23,6 +23,7 @@ BALLAST = (3 * MB, 3 * MB)
 # Slow enough to be caught in the middle: about eight seconds for a bundle with that ballast.
 SLOW = Limits(bandwidth=0.4 * MB)
 PATIENCE = 60_000
+WORKERS = re.compile(r"/assets/worker-")
 
 
 @pytest.fixture
@@ -193,17 +194,23 @@ def test_t6_a_revoked_phone_keeps_what_it_has(desk: Desk, home: Path, tiny: Bund
         expect(page.get_by_role("button", name="Send to desk")).to_have_count(0)
 
 
+def losing_programs(page: Page, times: int | None = None) -> list[str]:
+    """Have the network lose the programs of workers, the first `times` or all; their addresses."""
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        lost.append(route.request.url)
+        route.abort()
+
+    page.route(WORKERS, lose, times=times)
+    return lost
+
+
 def test_a_store_whose_program_is_lost_comes_with_another_try(desk: Desk, home: Path) -> None:
     """The app opens, instead of saying for ever that it starts."""
     with handset(home) as phone:
         page = phone.pages[0]
-        lost: list[str] = []
-
-        def lose(route: Route) -> None:
-            lost.append(route.request.url)
-            route.abort()
-
-        page.route(re.compile(r"/assets/worker-"), lose, times=1)
+        lost = losing_programs(page, times=1)
         pair(page, desk)
         assert len(lost) == 1
 
@@ -211,14 +218,7 @@ def test_a_store_whose_program_is_lost_comes_with_another_try(desk: Desk, home: 
 def test_a_store_whose_program_never_comes_is_told_and_can_be_tried_again(desk: Desk, home: Path) -> None:
     with handset(home) as phone:
         page = phone.pages[0]
-        lost: list[str] = []
-
-        def lose(route: Route) -> None:
-            lost.append(route.request.url)
-            route.abort()
-
-        programs = re.compile(r"/assets/worker-")
-        page.route(programs, lose)
+        lost = losing_programs(page)
         page.goto(desk.code())
         told = page.get_by_role("alert").filter(has_text="A part of the app did not come.")
         expect(told).to_be_visible(timeout=PATIENCE)
@@ -229,7 +229,7 @@ def test_a_store_whose_program_never_comes_is_told_and_can_be_tried_again(desk: 
         # Each press is two more tries.
         wait_for(lambda: page.wait_for_timeout(20) or len(lost) == before + 2)
         expect(told).to_be_visible(timeout=PATIENCE)
-        page.unroute(programs)
+        page.unroute(WORKERS)
         again.click()
         expect(page.get_by_role("button", name="Pair", exact=True)).to_be_visible(timeout=PATIENCE)
         expect(told).to_have_count(0)

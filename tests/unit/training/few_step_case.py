@@ -105,10 +105,11 @@ def main() -> None:
     parser.add_argument("--pair", action="store_true")
     parser.add_argument("--shard", action="store_true")
     parser.add_argument("--tracker", default="")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--phase", type=json.loads, action="append", default=[], help="entries of a Phase")
     parser.add_argument("--fresh-from", type=int, help="all clips begin at fresh noise from this step on")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(arguments.threads)
     names = arguments.objectives.split(",")
     config = TrainConfig(
         steps=STEPS,
@@ -151,7 +152,7 @@ def main() -> None:
         for value in trainer.plain.parameters()
     )
     save_file(raw, arguments.folder / f"raw-{rank}.safetensors")
-    said = {"step": trainer.step, "held": held, "processes": trainer.processes}
+    said = {"step": trainer.step, "held": held, "processes": trainer.processes, "threads": trainer.threads}
     (arguments.folder / f"said-{rank}.json").write_text(json.dumps(said))
 
 

@@ -119,6 +119,12 @@ def test_two_processes_are_one_of_twice_the_batch(tmp_path: Path) -> None:
     assert far(found, expected) < 0.05
 
 
+def test_whoever_packs_a_run_says_how_many_threads_trained_it(tmp_path: Path) -> None:
+    done(tmp_path, "--objectives", "regression", "--threads", "2")
+    done(tmp_path, "--objectives", "regression")
+    assert said(tmp_path, 0)["threads"] == 2
+
+
 def said(folder: Path, rank: int) -> dict[str, int]:
     told: dict[str, int] = json.loads((folder / f"said-{rank}.json").read_text())
     return told
